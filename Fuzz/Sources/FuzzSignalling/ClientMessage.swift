@@ -1,0 +1,1 @@
+../../../Sources/Control/Signalling/Messages/ClientMessage.swift

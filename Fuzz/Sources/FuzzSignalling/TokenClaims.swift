@@ -1,0 +1,1 @@
+../../../Sources/Control/Signalling/Tokens/TokenClaims.swift

@@ -1,0 +1,38 @@
+# make run    installs what is missing, builds, and serves a meeting page on http://127.0.0.1:8080
+# make test   every test
+# make lint   format, layers, file sizes
+# make fuzz   every fuzzer, SECONDS=60 each
+# make format swift-format in place
+# make bench  benchmarks
+.PHONY: run build test lint format fuzz bench build-dependencies test-dependencies
+SHELL := /bin/bash
+SECONDS ?= 60
+
+run: build
+	exec .build/release/sluice serve --dev $(ARGUMENTS)
+
+build: build-dependencies
+	swift build -c release --product sluice
+
+test: test-dependencies
+	scripts/test
+
+lint:
+	scripts/lint
+
+fuzz: build-dependencies
+	scripts/fuzz $(SECONDS)
+
+bench: build-dependencies
+	@if [ -f Benchmarks/Package.swift ]; then swift package --package-path Benchmarks benchmark; \
+	else echo "There are no benchmarks yet."; fi
+
+build-dependencies:
+	@scripts/install-dependencies build
+
+test-dependencies:
+	@scripts/install-dependencies test
+	@scripts/make-venv
+
+format:
+	swift format --in-place --parallel --recursive Package.swift Sources Tests --configuration .swift-format

@@ -1,0 +1,122 @@
+extension RawSpan {
+    // Bounds-checked big-endian loads. With `MutableRawSpan`'s stores below, the only place that says `unsafe` for a
+    // parser: the standard library marks its unaligned loads so, although they check their bounds.
+
+    @inlinable package func uint8(at offset: Int) -> UInt8 {
+        unsafe self.unsafeLoad(fromByteOffset: offset, as: UInt8.self)
+    }
+    @inlinable package func uint16(at offset: Int) -> UInt16 {
+        unsafe UInt16(bigEndian: self.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt16.self))
+    }
+    @inlinable package func uint24(at offset: Int) -> UInt32 {
+        UInt32(self.uint16(at: offset)) << 8 | UInt32(self.uint8(at: offset + 2))
+    }
+    @inlinable package func uint32(at offset: Int) -> UInt32 {
+        unsafe UInt32(bigEndian: self.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt32.self))
+    }
+    @inlinable package func uint64(at offset: Int) -> UInt64 {
+        unsafe UInt64(bigEndian: self.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
+    }
+
+    /// A copy of part of the bytes. Allocates: never on the packet path.
+    package func array(_ range: Range<Int>) -> [UInt8] {
+        var copy: [UInt8] = []
+        copy.reserveCapacity(range.count)
+        for offset in range { copy.append(self.uint8(at: offset)) }
+        return copy
+    }
+
+    package func array() -> [UInt8] { self.array(0..<self.byteCount) }
+}
+
+extension MutableRawSpan {
+    @inlinable package mutating func store(_ value: UInt8, at offset: Int) {
+        self.storeBytes(of: value, toByteOffset: offset, as: UInt8.self)
+    }
+    @inlinable package mutating func store(_ value: UInt16, at offset: Int) {
+        self.storeBytes(of: value.bigEndian, toByteOffset: offset, as: UInt16.self)
+    }
+    @inlinable package mutating func store(_ value: UInt32, at offset: Int) {
+        self.storeBytes(of: value.bigEndian, toByteOffset: offset, as: UInt32.self)
+    }
+    @inlinable package mutating func store(_ value: UInt64, at offset: Int) {
+        self.storeBytes(of: value.bigEndian, toByteOffset: offset, as: UInt64.self)
+    }
+}
+
+/// Bytes ran out before the field that was being read.
+package struct Truncated: Error, Equatable {
+    package let missingByteCount: Int
+
+    package init(missingByteCount: Int) { self.missingByteCount = missingByteCount }
+}
+
+/// A forward-only, bounds-checked cursor over borrowed bytes; it cannot outlive the packet it reads.
+package struct ByteReader: ~Escapable {
+    private let bytes: RawSpan
+    package private(set) var offset = 0
+
+    @_lifetime(copy bytes)
+    package init(_ bytes: RawSpan) { self.bytes = bytes }
+
+    package var remaining: Int { self.bytes.byteCount - self.offset }
+
+    private mutating func take(_ count: Int) throws(Truncated) -> Int {
+        guard count >= 0, self.remaining >= count else {
+            throw Truncated(missingByteCount: count - self.remaining)
+        }
+        defer { self.offset += count }
+        return self.offset
+    }
+
+    package mutating func readUInt8() throws(Truncated) -> UInt8 { self.bytes.uint8(at: try self.take(1)) }
+    package mutating func readUInt16() throws(Truncated) -> UInt16 { self.bytes.uint16(at: try self.take(2)) }
+    package mutating func readUInt24() throws(Truncated) -> UInt32 { self.bytes.uint24(at: try self.take(3)) }
+    package mutating func readUInt32() throws(Truncated) -> UInt32 { self.bytes.uint32(at: try self.take(4)) }
+    package mutating func readUInt64() throws(Truncated) -> UInt64 { self.bytes.uint64(at: try self.take(8)) }
+
+    /// The range of the next `count` bytes in the span that this reader was made with.
+    package mutating func readRange(_ count: Int) throws(Truncated) -> Range<Int> {
+        let start = try self.take(count)
+        return start..<(start + count)
+    }
+
+    package mutating func skip(_ count: Int) throws(Truncated) { _ = try self.take(count) }
+}
+
+/// Builds a message, big-endian. For control messages only: it grows an array.
+package struct ByteWriter {
+    package private(set) var bytes: [UInt8]
+
+    package init(reserving capacity: Int = 128) {
+        self.bytes = []
+        self.bytes.reserveCapacity(capacity)
+    }
+
+    package var count: Int { self.bytes.count }
+
+    package mutating func write(_ value: UInt8) { self.bytes.append(value) }
+    package mutating func write(_ value: UInt16) {
+        self.write(UInt8(truncatingIfNeeded: value >> 8))
+        self.write(UInt8(truncatingIfNeeded: value))
+    }
+    package mutating func write(_ value: UInt32) {
+        self.write(UInt16(truncatingIfNeeded: value >> 16))
+        self.write(UInt16(truncatingIfNeeded: value))
+    }
+    package mutating func write(_ value: UInt64) {
+        self.write(UInt32(truncatingIfNeeded: value >> 32))
+        self.write(UInt32(truncatingIfNeeded: value))
+    }
+    package mutating func write(bytes: some Sequence<UInt8>) { self.bytes.append(contentsOf: bytes) }
+    package mutating func pad(toMultipleOf alignment: Int) {
+        while !self.bytes.count.isMultiple(of: alignment) { self.bytes.append(0) }
+    }
+
+    /// Overwrites a 16-bit field, such as a length that is known only at the end.
+    package mutating func patch(_ value: UInt16, at offset: Int) {
+        guard offset >= 0, offset + 2 <= self.bytes.count else { return }
+        self.bytes[offset] = UInt8(truncatingIfNeeded: value >> 8)
+        self.bytes[offset + 1] = UInt8(truncatingIfNeeded: value)
+    }
+}

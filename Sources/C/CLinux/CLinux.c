@@ -1,0 +1,362 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+static int64_t now(clockid_t clock) {
+    struct timespec time;
+    clock_gettime(clock, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+int64_t cl_monotonic_nanoseconds(void) { return now(CLOCK_MONOTONIC); }
+int64_t cl_realtime_nanoseconds(void) { return now(CLOCK_REALTIME); }
+int64_t cl_thread_cpu_nanoseconds(void) { return now(CLOCK_THREAD_CPUTIME_ID); }
+uint64_t cl_thread_id(void) { return (uint64_t)syscall(SYS_gettid); }
+
+// Addresses
+
+static int is_ipv4(const cl_address *address) {
+    return address->high == 0 && address->low >> 32 == 0xFFFF;
+}
+
+static socklen_t to_sockaddr(const cl_address *address, struct sockaddr_storage *out) {
+    if (is_ipv4(address)) {
+        struct sockaddr_in *in = (struct sockaddr_in *)out;
+        memset(in, 0, sizeof *in);
+        in->sin_family = AF_INET;
+        in->sin_port = htons(address->port);
+        in->sin_addr.s_addr = htonl((uint32_t)address->low);
+        return sizeof *in;
+    }
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
+    memset(in6, 0, sizeof *in6);
+    in6->sin6_family = AF_INET6;
+    in6->sin6_port = htons(address->port);
+    in6->sin6_scope_id = address->scope;
+    uint64_t words[2] = {htobe64(address->high), htobe64(address->low)};
+    memcpy(&in6->sin6_addr, words, 16);
+    return sizeof *in6;
+}
+
+static void from_sockaddr(const struct sockaddr *source, cl_address *out) {
+    memset(out, 0, sizeof *out);
+    if (source->sa_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)source;
+        out->low = (uint64_t)0xFFFF << 32 | ntohl(in->sin_addr.s_addr);
+        out->port = ntohs(in->sin_port);
+    } else if (source->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)source;
+        uint64_t words[2];
+        memcpy(words, &in6->sin6_addr, 16);
+        out->high = be64toh(words[0]);
+        out->low = be64toh(words[1]);
+        out->port = ntohs(in6->sin6_port);
+        // Only a link-local address needs its interface; elsewhere the kernel's value would make one peer look like two.
+        if (IN6_IS_ADDR_LINKLOCAL(&in6->sin6_addr)) out->scope = in6->sin6_scope_id;
+    }
+}
+
+// Sockets
+
+int cl_udp_socket(const cl_address *address, int receive_buffer_bytes, int send_buffer_bytes) {
+    struct sockaddr_storage storage;
+    socklen_t length = to_sockaddr(address, &storage);
+    int fd = socket(storage.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -errno;
+    int on = 1;
+    if (storage.ss_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes, sizeof receive_buffer_bytes);
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer_bytes, sizeof send_buffer_bytes);
+    if (bind(fd, (struct sockaddr *)&storage, length) < 0) {
+        int error = errno;
+        close(fd);
+        return -error;
+    }
+    return fd;
+}
+
+static int socket_int(int fd, int option) {
+    int value = 0;
+    socklen_t length = sizeof value;
+    if (getsockopt(fd, SOL_SOCKET, option, &value, &length) < 0) return -errno;
+    return value;
+}
+
+int cl_socket_receive_buffer(int fd) { return socket_int(fd, SO_RCVBUF); }
+int cl_socket_send_buffer(int fd) { return socket_int(fd, SO_SNDBUF); }
+
+int cl_socket_local_port(int fd) {
+    struct sockaddr_storage storage;
+    socklen_t length = sizeof storage;
+    if (getsockname(fd, (struct sockaddr *)&storage, &length) < 0) return -errno;
+    cl_address address;
+    from_sockaddr((struct sockaddr *)&storage, &address);
+    return address.port;
+}
+
+int cl_close(int fd) { return close(fd) < 0 ? -errno : 0; }
+
+int cl_interface_addresses(cl_address *out, int capacity) {
+    struct ifaddrs *list;
+    if (getifaddrs(&list) < 0) return -errno;
+    int count = 0;
+    for (struct ifaddrs *entry = list; entry && count < capacity; entry = entry->ifa_next) {
+        if (!entry->ifa_addr || !(entry->ifa_flags & IFF_UP)) continue;
+        if (entry->ifa_addr->sa_family != AF_INET && entry->ifa_addr->sa_family != AF_INET6) continue;
+        from_sockaddr(entry->ifa_addr, &out[count++]);
+    }
+    freeifaddrs(list);
+    return count;
+}
+
+// Receiving
+
+struct cl_receive_batch {
+    int count;
+    int stride;
+    uint8_t *bytes;
+    struct mmsghdr *messages;
+    struct iovec *vectors;
+    struct sockaddr_storage *sources;
+    // One 32-bit SO_RXQ_OVFL value each.
+    uint8_t (*control)[CMSG_SPACE(sizeof(uint32_t))];
+    uint32_t overflow;
+};
+
+cl_receive_batch *cl_receive_batch_make(int count, int stride) {
+    cl_receive_batch *batch = calloc(1, sizeof *batch);
+    if (!batch) return NULL;
+    batch->count = count;
+    batch->stride = stride;
+    batch->bytes = malloc((size_t)count * stride);
+    batch->messages = calloc(count, sizeof *batch->messages);
+    batch->vectors = calloc(count, sizeof *batch->vectors);
+    batch->sources = calloc(count, sizeof *batch->sources);
+    batch->control = calloc(count, sizeof *batch->control);
+    if (!batch->bytes || !batch->messages || !batch->vectors || !batch->sources || !batch->control) {
+        cl_receive_batch_free(batch);
+        return NULL;
+    }
+    for (int i = 0; i < count; i++) {
+        batch->vectors[i].iov_base = batch->bytes + (size_t)i * stride;
+        batch->vectors[i].iov_len = stride;
+        batch->messages[i].msg_hdr.msg_iov = &batch->vectors[i];
+        batch->messages[i].msg_hdr.msg_iovlen = 1;
+        batch->messages[i].msg_hdr.msg_name = &batch->sources[i];
+    }
+    return batch;
+}
+
+void cl_receive_batch_free(cl_receive_batch *batch) {
+    if (!batch) return;
+    free(batch->bytes);
+    free(batch->messages);
+    free(batch->vectors);
+    free(batch->sources);
+    free(batch->control);
+    free(batch);
+}
+
+int cl_receive(int fd, cl_receive_batch *batch) {
+    for (int i = 0; i < batch->count; i++) {
+        // The kernel writes these lengths back, so they are set anew each time.
+        batch->messages[i].msg_hdr.msg_namelen = sizeof batch->sources[i];
+        batch->messages[i].msg_hdr.msg_control = batch->control[i];
+        batch->messages[i].msg_hdr.msg_controllen = sizeof batch->control[i];
+    }
+    // The kernel sends the count only with a drop: without one, the last value would be another socket's.
+    batch->overflow = 0;
+    int received = recvmmsg(fd, batch->messages, batch->count, MSG_DONTWAIT, NULL);
+    if (received < 0) return -errno;
+    if (received > 0) {
+        struct msghdr *last = &batch->messages[received - 1].msg_hdr;
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(last); c; c = CMSG_NXTHDR(last, c)) {
+            if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL)
+                memcpy(&batch->overflow, CMSG_DATA(c), sizeof batch->overflow);
+        }
+    }
+    return received;
+}
+
+uint8_t *cl_receive_bytes(cl_receive_batch *batch, int index) {
+    return batch->bytes + (size_t)index * batch->stride;
+}
+
+int cl_receive_length(const cl_receive_batch *batch, int index) {
+    const struct mmsghdr *message = &batch->messages[index];
+    return message->msg_hdr.msg_flags & MSG_TRUNC ? -1 : (int)message->msg_len;
+}
+
+void cl_receive_source(const cl_receive_batch *batch, int index, cl_address *out) {
+    from_sockaddr((const struct sockaddr *)&batch->sources[index], out);
+}
+
+uint32_t cl_receive_overflow(const cl_receive_batch *batch) { return batch->overflow; }
+
+// Sending
+
+struct cl_send_batch {
+    int count;
+    int stride;
+    uint8_t *bytes;
+    struct mmsghdr *messages;
+    struct iovec *vectors;
+    struct sockaddr_storage *destinations;
+    int *sockets;
+};
+
+cl_send_batch *cl_send_batch_make(int count, int stride) {
+    cl_send_batch *batch = calloc(1, sizeof *batch);
+    if (!batch) return NULL;
+    batch->count = count;
+    batch->stride = stride;
+    batch->bytes = malloc((size_t)count * stride);
+    batch->messages = calloc(count, sizeof *batch->messages);
+    batch->vectors = calloc(count, sizeof *batch->vectors);
+    batch->destinations = calloc(count, sizeof *batch->destinations);
+    batch->sockets = calloc(count, sizeof *batch->sockets);
+    if (!batch->bytes || !batch->messages || !batch->vectors || !batch->destinations || !batch->sockets) {
+        cl_send_batch_free(batch);
+        return NULL;
+    }
+    for (int i = 0; i < count; i++) {
+        batch->vectors[i].iov_base = batch->bytes + (size_t)i * stride;
+        batch->messages[i].msg_hdr.msg_iov = &batch->vectors[i];
+        batch->messages[i].msg_hdr.msg_iovlen = 1;
+        batch->messages[i].msg_hdr.msg_name = &batch->destinations[i];
+    }
+    return batch;
+}
+
+void cl_send_batch_free(cl_send_batch *batch) {
+    if (!batch) return;
+    free(batch->bytes);
+    free(batch->messages);
+    free(batch->vectors);
+    free(batch->destinations);
+    free(batch->sockets);
+    free(batch);
+}
+
+uint8_t *cl_send_bytes(cl_send_batch *batch, int index) { return batch->bytes + (size_t)index * batch->stride; }
+
+void cl_send_set(cl_send_batch *batch, int index, int fd, const cl_address *to, int length) {
+    batch->messages[index].msg_hdr.msg_namelen = to_sockaddr(to, &batch->destinations[index]);
+    batch->vectors[index].iov_len = length;
+    batch->sockets[index] = fd;
+}
+
+void cl_send(cl_send_batch *batch, int count, cl_send_result *result) {
+    memset(result, 0, sizeof *result);
+    int index = 0;
+    while (index < count) {
+        int end = index + 1;
+        while (end < count && batch->sockets[end] == batch->sockets[index]) end++;
+        int sent = sendmmsg(batch->sockets[index], &batch->messages[index], end - index, MSG_DONTWAIT);
+        if (sent > 0) {
+            result->sent += sent;
+            index += sent;
+            continue;
+        }
+        if (sent < 0 && errno == EINTR) continue;
+        // sendmmsg reports the error of the first datagram; an ICMP error of an earlier one is reported once and
+        // cleared by that, so the same datagram is not at fault: it is still skipped, because telling them apart is
+        // not possible on a shared socket.
+        if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM)) {
+            result->no_room += 1;
+        } else {
+            result->refused += 1;
+        }
+        index += 1;
+    }
+}
+
+// Waiting
+
+int cl_epoll_create(void) {
+    int fd = epoll_create1(EPOLL_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+int cl_epoll_add_readable(int epoll, int fd, uint64_t tag) {
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = tag};
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+int cl_epoll_wait(int epoll, uint64_t *tags, int capacity, int64_t timeout_nanoseconds) {
+    struct epoll_event events[16];
+    if (capacity > 16) capacity = 16;
+    struct timespec timeout = {
+        .tv_sec = timeout_nanoseconds / 1000000000,
+        .tv_nsec = timeout_nanoseconds % 1000000000,
+    };
+    int count = epoll_pwait2(epoll, events, capacity, timeout_nanoseconds < 0 ? NULL : &timeout, NULL);
+    if (count < 0) return errno == EINTR ? 0 : -errno;
+    for (int i = 0; i < count; i++) tags[i] = events[i].data.u64;
+    return count;
+}
+
+int cl_eventfd_create(void) {
+    int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+void cl_eventfd_signal(int fd) {
+    uint64_t one = 1;
+    // Fails only when the counter is full, and then the reader is awake anyway.
+    ssize_t ignored = write(fd, &one, sizeof one);
+    (void)ignored;
+}
+
+void cl_eventfd_drain(int fd) {
+    uint64_t count;
+    ssize_t ignored = read(fd, &count, sizeof count);
+    (void)ignored;
+}
+
+// Threads
+
+struct thread_start {
+    void (*body)(void *);
+    void *context;
+    char name[16];
+};
+
+static void *run_thread(void *argument) {
+    struct thread_start start = *(struct thread_start *)argument;
+    free(argument);
+    pthread_setname_np(pthread_self(), start.name);
+    start.body(start.context);
+    return NULL;
+}
+
+int cl_thread_start(const char *name, void (*body)(void *), void *context) {
+    struct thread_start *start = calloc(1, sizeof *start);
+    if (!start) return ENOMEM;
+    start->body = body;
+    start->context = context;
+    strncpy(start->name, name, sizeof start->name - 1);
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_t thread;
+    int result = pthread_create(&thread, &attributes, run_thread, start);
+    pthread_attr_destroy(&attributes);
+    if (result) free(start);
+    return result;
+}

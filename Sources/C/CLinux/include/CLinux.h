@@ -1,0 +1,84 @@
+#pragma once
+// Linux calls that Swift's Glibc module does not export (epoll, eventfd, recvmmsg, sendmmsg), as plain prototypes.
+// No system header is included here on purpose: two Clang modules that both import <sys/resource.h> under different
+// feature macros do not build together.
+#include <stdint.h>
+
+/// An address in the form of Basics' TransportAddress: IPv4 is ::ffff:a.b.c.d, everything in host order.
+typedef struct {
+    uint64_t high;
+    uint64_t low;
+    uint32_t scope;
+    uint16_t port;
+} cl_address;
+
+// Clocks, in nanoseconds.
+int64_t cl_monotonic_nanoseconds(void);
+int64_t cl_realtime_nanoseconds(void);
+
+// Sockets. Functions that can fail return a negative errno.
+
+/// A non-blocking UDP socket bound to `address`; IPv6 sockets take IPv6 only.
+int cl_udp_socket(const cl_address *address, int receive_buffer_bytes, int send_buffer_bytes);
+/// What the kernel granted; it doubles what was asked and cuts it at net.core.rmem_max.
+int cl_socket_receive_buffer(int fd);
+int cl_socket_send_buffer(int fd);
+int cl_socket_local_port(int fd);
+int cl_close(int fd);
+
+/// Unicast addresses of interfaces that are up. Returns how many were written.
+int cl_interface_addresses(cl_address *out, int capacity);
+
+// Receiving.
+
+typedef struct cl_receive_batch cl_receive_batch;
+/// Memory for `count` datagrams of up to `stride` bytes; NULL when there is none.
+cl_receive_batch *cl_receive_batch_make(int count, int stride);
+void cl_receive_batch_free(cl_receive_batch *batch);
+/// Reads what is there, without waiting. Returns the number of datagrams or a negative errno.
+int cl_receive(int fd, cl_receive_batch *batch);
+uint8_t *cl_receive_bytes(cl_receive_batch *batch, int index);
+/// Negative when the datagram did not fit and was cut.
+int cl_receive_length(const cl_receive_batch *batch, int index);
+void cl_receive_source(const cl_receive_batch *batch, int index, cl_address *out);
+/// Datagrams that the kernel dropped on this socket for want of room, as SO_RXQ_OVFL counted them so far.
+uint32_t cl_receive_overflow(const cl_receive_batch *batch);
+
+// Sending.
+
+typedef struct cl_send_batch cl_send_batch;
+cl_send_batch *cl_send_batch_make(int count, int stride);
+void cl_send_batch_free(cl_send_batch *batch);
+uint8_t *cl_send_bytes(cl_send_batch *batch, int index);
+/// Says where slot `index` goes, how long it is, and through which socket.
+void cl_send_set(cl_send_batch *batch, int index, int fd, const cl_address *to, int length);
+
+typedef struct {
+    /// Datagrams that the kernel took.
+    uint32_t sent;
+    /// EAGAIN, ENOBUFS: there was no room; the datagram is dropped.
+    uint32_t no_room;
+    /// EMSGSIZE, ECONNREFUSED, EPERM, unreachable: this datagram only.
+    uint32_t refused;
+} cl_send_result;
+/// Sends slots 0 to `count` - 1 in order. An error of one datagram never stops the others.
+void cl_send(cl_send_batch *batch, int count, cl_send_result *result);
+
+// Waiting.
+
+int cl_epoll_create(void);
+int cl_epoll_add_readable(int epoll, int fd, uint64_t tag);
+/// Waits until something is readable or the time is over; negative = for ever. Returns the number of tags written.
+int cl_epoll_wait(int epoll, uint64_t *tags, int capacity, int64_t timeout_nanoseconds);
+int cl_eventfd_create(void);
+void cl_eventfd_signal(int fd);
+void cl_eventfd_drain(int fd);
+
+// Threads.
+
+/// Starts a detached thread. Returns 0 or an errno.
+int cl_thread_start(const char *name, void (*body)(void *), void *context);
+/// Identifies the calling thread; never 0.
+uint64_t cl_thread_id(void);
+/// User and system CPU time of the calling thread, in nanoseconds.
+int64_t cl_thread_cpu_nanoseconds(void);

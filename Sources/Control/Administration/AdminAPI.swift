@@ -1,0 +1,142 @@
+import Basics
+import HTTPTypes
+import Hummingbird
+import MediaControl
+import NIOCore
+import Rooms
+
+/// The operator's view of rooms, participants and workers, below `/v1`.
+struct AdminAPI: Sendable {
+    let directory: RoomDirectory
+    let drain: DrainController
+
+    func addRoutes(to api: RouterGroup<BasicRequestContext>) {
+        api.get("/rooms") { _, _ in try await self.rooms() }
+        api.get("/rooms/{room}") { _, context in try await self.room(context) }
+        api.delete("/rooms/{room}") { _, context in try await self.closeRoom(context) }
+        api.get("/rooms/{room}/participants/{participant}") { _, context in try await self.participant(context) }
+        api.delete("/rooms/{room}/participants/{participant}") { _, context in try await self.remove(context) }
+        api.post("/rooms/{room}/participants/{participant}/mute") { request, context in
+            try await self.mute(request, context)
+        }
+        api.get("/rooms/{room}/participants/{participant}/sdp") { _, context in try await self.sdp(context) }
+        api.post("/drain") { _, _ in
+            JSONResponse.make(["deadline": .integer(await self.drain.begin())], status: .accepted)
+        }
+        api.get("/workers") { _, _ in try await self.workers() }
+    }
+
+    // MARK: Rooms
+
+    private func rooms() async throws -> Response {
+        var list: [JSONValue] = []
+        for room in await self.directory.all {
+            let reports = await room.visibleParticipants
+            list.append([
+                "id": .string(room.id.value), "worker": JSONValue(room.workerIndex),
+                "participants": JSONValue(await room.participantCount),
+                "tracks": JSONValue(reports.reduce(0) { $0 + $1.tracks.count }),
+            ])
+        }
+        return JSONResponse.make(["rooms": .array(list)])
+    }
+
+    private func room(_ context: BasicRequestContext) async throws -> Response {
+        let room = try await self.findRoom(context)
+        let participants = await room.reports().map(Self.summary)
+        return JSONResponse.make([
+            "id": .string(room.id.value), "worker": JSONValue(room.workerIndex), "participants": .array(participants),
+        ])
+    }
+
+    private func closeRoom(_ context: BasicRequestContext) async throws -> Response {
+        let room = try await self.findRoom(context)
+        _ = await self.directory.close(room.id)
+        return Response(status: .noContent)
+    }
+
+    // MARK: Participants
+
+    private func participant(_ context: BasicRequestContext) async throws -> Response {
+        let (room, id) = try await self.findParticipant(context)
+        let report = try await room.report(of: id)
+        var json = Self.summary(report).objectValue ?? [:]
+        json["stats"] = report.statisticsJSON
+        return JSONResponse.make(.object(json))
+    }
+
+    private func remove(_ context: BasicRequestContext) async throws -> Response {
+        let (room, id) = try await self.findParticipant(context)
+        try await room.remove(id)
+        return Response(status: .noContent)
+    }
+
+    /// `{trackId?, muted?}`: without a track all of the participant's; `muted` is true unless it says false.
+    private func mute(_ request: Request, _ context: BasicRequestContext) async throws -> Response {
+        let (room, id) = try await self.findParticipant(context)
+        var body: JSONValue = [:]
+        let buffer = try await request.body.collect(upTo: 4_096)
+        if buffer.readableBytes > 0 {
+            do throws(JSONError) { body = try JSONValue(parsing: Array(buffer.readableBytesView)) } catch {
+                throw RoomError(.badMessage, "the body is no JSON: \(error)")
+            }
+        }
+        guard let isMuted = (body["muted"] ?? true).boolValue else {
+            throw RoomError(.badMessage, "'muted' is true or false")
+        }
+        let own = try await room.report(of: id).participant.tracks.map(\.id.value)
+        let wanted = body["trackId"].map { [$0.stringValue ?? ""] } ?? own
+        for track in wanted {
+            guard own.contains(track) else { throw RoomError(.noSuchTrack, "no such track of this participant") }
+            try await room.mute(track, muted: isMuted, by: nil)
+        }
+        return Response(status: .noContent)
+    }
+
+    private func sdp(_ context: BasicRequestContext) async throws -> Response {
+        let (room, id) = try await self.findParticipant(context)
+        let report = try await room.report(of: id)
+        return JSONResponse.make(["offer": .string(report.lastOffer), "answer": .string(report.lastAnswer)])
+    }
+
+    // MARK: Workers
+
+    private func workers() async throws -> Response {
+        let rooms = await self.directory.all
+        let list = self.directory.allWorkers.map { worker -> JSONValue in
+            let candidates = worker.endpoint.candidates.map { JSONValue.string("\($0)") }
+            return [
+                "index": JSONValue(worker.index), "candidates": .array(candidates),
+                "rooms": JSONValue(rooms.count { $0.workerIndex == worker.index }),
+            ]
+        }
+        return JSONResponse.make(["workers": .array(list)])
+    }
+
+    // MARK: Parts of paths
+
+    private func findRoom(_ context: BasicRequestContext) async throws -> Room {
+        let name = context.parameters.get("room").flatMap(PercentEncoding.decode) ?? ""
+        guard let room = await self.directory.room(RoomID(name)) else { throw HTTPError(.notFound, message: "no such room") }
+        return room
+    }
+
+    /// By id, or by identity where only one participant has it.
+    private func findParticipant(_ context: BasicRequestContext) async throws -> (Room, ParticipantID) {
+        let room = try await self.findRoom(context)
+        let name = context.parameters.get("participant").flatMap(PercentEncoding.decode) ?? ""
+        guard let id = await room.find(name) else { throw HTTPError(.notFound, message: "no such participant") }
+        return (room, id)
+    }
+
+    private static func summary(_ report: ParticipantReport) -> JSONValue {
+        var json = report.participant.json.objectValue ?? [:]
+        json["kind"] = .string(report.kind.rawValue)
+        json["session"] = report.session.map { .string($0.description) } ?? .null
+        json["connected"] = .bool(report.statistics?.transport.connected ?? false)
+        json["subscriptions"] = .array(
+            report.bindings.sorted { $0.key < $1.key }.map { ["mid": .string($0.key), "trackId": .string($0.value.value)] }
+        )
+        return .object(json)
+    }
+}

@@ -1,0 +1,90 @@
+import Basics
+import MediaControl
+import Negotiation
+
+/// A participant's state; owned by its room's actor and never leaves it.
+final class Participant {
+    let id = RandomIdentifiers.participant()
+    let kind: SessionKind
+    let identity: String
+    let grants: Grants
+    let publisherIdentity: String?
+    var autoSubscribe: Bool
+    var name: String
+    var metadata: JSONValue
+    var resumeToken = RandomIdentifiers.token()
+    /// Must not block, and may be called from any thread.
+    var sink: @Sendable (RoomEvent) -> Void
+    /// Set while the WebSocket is lost.
+    var detachedAt: Instant?
+    /// `nil` before the first offer, and after the media session ended by itself.
+    var negotiation: PeerNegotiation?
+    /// What the client said of m-lines that it will publish, by mid.
+    var intents: [String: PublishIntent] = [:]
+    /// Asked for by `subscribe` before there was an m-line for them.
+    var wanted: [TrackID] = []
+    /// Taken off by `unsubscribe`: not bound again by itself.
+    var unwanted: Set<TrackID> = []
+    var preferences: [TrackID: TrackPreference] = [:]
+
+    init(_ request: JoinRequest, sink: @escaping @Sendable (RoomEvent) -> Void) {
+        self.kind = request.kind
+        self.identity = request.identity
+        self.grants = request.grants
+        self.publisherIdentity = request.publisherIdentity
+        self.autoSubscribe = request.autoSubscribe
+        self.name = request.name
+        self.metadata = request.metadata
+        self.sink = sink
+    }
+
+    /// Subscribers by WHEP are nobody's business but the operator's.
+    var isHidden: Bool { self.kind == .whep }
+}
+
+/// A published track; owned by its room's actor.
+struct Track {
+    let id: TrackID
+    let publisher: ParticipantID
+    let source: PublishedTrack
+    var info: TrackInfo
+    /// What the publisher may send.
+    var codecs: [Codec]
+}
+
+/// What a client says of an m-line on which it publishes.
+package struct PublishIntent: Sendable, Equatable {
+    package var mid: String
+    package var source: TrackSource
+    package var name: String
+
+    package init(mid: String, source: TrackSource, name: String = "") {
+        self.mid = mid
+        self.source = source
+        self.name = name
+    }
+}
+
+/// What a subscriber wishes of a track (`prefer`).
+package struct TrackPreference: Sendable, Equatable {
+    package var maxWidth: Int?
+    package var maxHeight: Int?
+    package var maxFps: Double?
+    /// 0...255; the highest is served first.
+    package var priority: Int?
+    package var paused: Bool
+
+    package init(
+        maxWidth: Int? = nil,
+        maxHeight: Int? = nil,
+        maxFps: Double? = nil,
+        priority: Int? = nil,
+        paused: Bool = false
+    ) {
+        self.maxWidth = maxWidth
+        self.maxHeight = maxHeight
+        self.maxFps = maxFps
+        self.priority = priority
+        self.paused = paused
+    }
+}

@@ -1,0 +1,64 @@
+import Basics
+import NIOCore
+import Synchronization
+
+/// A token bucket: so many at once, and as many each second.
+struct TokenBucket: Sendable {
+    private let capacity: Double
+    private let perSecond: Double
+    private var available: Double
+    private var updated: Instant
+
+    init(perSecond: Double, burst: Double? = nil, at now: Instant) {
+        self.perSecond = perSecond
+        self.capacity = max(burst ?? perSecond, 1)
+        self.available = self.capacity
+        self.updated = now
+    }
+
+    /// Returns whether there was a token left.
+    mutating func take(at now: Instant) -> Bool {
+        let elapsed = max((now - self.updated).inSeconds, 0)
+        self.updated = max(self.updated, now)
+        self.available = min(self.capacity, self.available + elapsed * self.perSecond)
+        guard self.available >= 1 else { return false }
+        self.available -= 1
+        return true
+    }
+
+    func isFull(at now: Instant) -> Bool {
+        self.available + max((now - self.updated).inSeconds, 0) * self.perSecond >= self.capacity
+    }
+}
+
+/// How often each address may join.
+final class AddressLimiter: Sendable {
+    private let buckets = Mutex<[String: TokenBucket]>([:])
+    /// Addresses remembered; past it the idle ones go first, then all (who floods from so many is not stopped by
+    /// counting addresses).
+    private let maxAddresses: Int
+
+    init(maxAddresses: Int = 10_000) { self.maxAddresses = maxAddresses }
+
+    /// - Parameter perSecond: 0 = no limit.
+    func admit(_ address: SocketAddress?, perSecond: Int, at now: Instant) -> Bool {
+        guard perSecond > 0 else { return true }
+        let key = Self.network(of: address)
+        return self.buckets.withLock { buckets in
+            if buckets.count >= self.maxAddresses, buckets[key] == nil {
+                buckets = buckets.filter { !$0.value.isFull(at: now) }
+                if buckets.count >= self.maxAddresses { buckets.removeAll() }
+            }
+            var bucket = buckets[key] ?? TokenBucket(perSecond: Double(perSecond), at: now)
+            defer { buckets[key] = bucket }
+            return bucket.take(at: now)
+        }
+    }
+
+    /// The address of IPv4; the /64 of IPv6, since a host has a whole one to choose from.
+    private static func network(of address: SocketAddress?) -> String {
+        guard let text = address?.ipAddress else { return "" }
+        guard case .v6 = address, let parsed = TransportAddress(text, port: 0), !parsed.isIPv4 else { return text }
+        return String(parsed.high, radix: 16)
+    }
+}

@@ -1,0 +1,26 @@
+package import Basics
+
+/// When a session's next compound RTCP packet is due: the middle interval jittered over 0.5 to 1.5 of itself
+/// (RFC 3550 §6.2 and A.7).
+///
+/// There are two parties on each transport, so the session bandwidth rule of §6.2 always ends at its minimum interval;
+/// that is the reduced one of the AVPF profile (RFC 4585 §3.4): one second instead of five, as browsers do.
+/// Without the jitter the reports of a thousand sessions that joined together would leave together for ever.
+package struct RTCPSchedule: Sendable, BitwiseCopyable {
+    private let interval: Nanoseconds
+    package private(set) var nextDeadline: Instant
+
+    /// - Parameter interval: the middle one. The first report is due after half of it at the latest (§6.2).
+    package init(interval: Nanoseconds = .seconds(1), at now: Instant, using random: inout some RandomNumberGenerator) {
+        self.interval = interval
+        self.nextDeadline = now + Nanoseconds(Int64.random(in: 0...max(interval.count / 2, 0), using: &random))
+    }
+
+    /// Whether a report is due; if so, the next one is scheduled.
+    package mutating func takeDue(at now: Instant, using random: inout some RandomNumberGenerator) -> Bool {
+        guard now >= self.nextDeadline else { return false }
+        let half = max(self.interval.count / 2, 0)
+        self.nextDeadline = now + Nanoseconds(half + Int64.random(in: 0...(half * 2), using: &random))
+        return true
+    }
+}

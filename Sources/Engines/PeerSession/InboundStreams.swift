@@ -1,0 +1,77 @@
+package import Basics
+package import SRTP
+
+/// The RTP streams that a peer sends, with the replay state of each: at most 32 (ATTACKS A-53).
+///
+/// A stream is entered only by a packet that passed authentication. When the table is full, the stream that has been
+/// silent longest makes room if it has been silent for 10 s; otherwise the newcomer is refused, so that a flood of new
+/// SSRCs cannot push out those that carry media.
+@safe
+package struct InboundStreams: ~Copyable {
+    package static let capacity = 32
+    private static let idleLimit = Nanoseconds.seconds(10)
+
+    private struct Stream {
+        var replay = SRTPStreamState()
+        var lastPacket = Instant.zero
+    }
+
+    /// Scanned for each packet: 128 bytes, two cache lines.
+    private var ssrcs = InlineArray<32, UInt32>(repeating: 0)
+    package private(set) var count = 0
+    /// Made with the first packet: most peers of a large room only listen.
+    private var storage: UnsafeMutablePointer<Stream>?
+
+    package init() { unsafe self.storage = nil }
+
+    deinit { unsafe self.storage?.deallocate() }
+
+    package func index(of ssrc: SSRC) -> Int? {
+        for index in 0..<self.count where self.ssrcs[index] == ssrc.value { return index }
+        return nil
+    }
+
+    package func ssrc(at index: Int) -> SSRC? {
+        index >= 0 && index < self.count ? SSRC(self.ssrcs[index]) : nil
+    }
+
+    /// Opens a packet of a known stream with its state, which changes only when the packet is authentic.
+    mutating func withReplayState(at index: Int, now: Instant, _ open: (inout SRTPStreamState) -> Int) -> Int {
+        guard index >= 0, index < self.count, let storage = unsafe self.storage else { return -1 }
+        let length = unsafe open(&storage[index].replay)
+        if length >= 0 { unsafe storage[index].lastPacket = now }
+        return length
+    }
+
+    /// The extended sequence number of the last packet that was accepted on a stream.
+    package func lastPacketIndex(at index: Int) -> UInt64 {
+        guard index >= 0, index < self.count, let storage = unsafe self.storage else { return 0 }
+        return unsafe storage[index].replay.lastIndex
+    }
+
+    /// Enters a stream whose first packet was authenticated. Returns its index; `nil` when there is no room.
+    mutating func add(_ replay: SRTPStreamState, ssrc: SSRC, now: Instant) -> Int? {
+        if unsafe self.storage == nil {
+            let storage = UnsafeMutablePointer<Stream>.allocate(capacity: Self.capacity)
+            unsafe storage.initialize(repeating: Stream(), count: Self.capacity)
+            unsafe self.storage = storage
+        }
+        guard let storage = unsafe self.storage, let free = self.freeIndex(now: now) else { return nil }
+        self.ssrcs[free] = ssrc.value
+        unsafe storage[free] = Stream(replay: replay, lastPacket: now)
+        return free
+    }
+
+    private mutating func freeIndex(now: Instant) -> Int? {
+        if self.count < Self.capacity {
+            self.count += 1
+            return self.count - 1
+        }
+        guard let storage = unsafe self.storage else { return nil }
+        var oldest = 0
+        for index in 1..<Self.capacity where unsafe storage[index].lastPacket < storage[oldest].lastPacket {
+            oldest = index
+        }
+        return unsafe now - storage[oldest].lastPacket > Self.idleLimit ? oldest : nil
+    }
+}

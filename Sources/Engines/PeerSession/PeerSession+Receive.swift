@@ -1,0 +1,103 @@
+package import Basics
+import DTLS
+import ICE
+import RTP
+import SRTP
+
+extension PeerSession {
+    /// Takes one datagram. RTP and RTCP are opened in place, in the caller's buffer.
+    ///
+    /// - Parameter local: the client's own address that it came to; the server does not need it.
+    package mutating func receive(
+        _ datagram: UnsafeMutableRawBufferPointer,
+        from source: TransportAddress,
+        to local: TransportAddress? = nil,
+        at now: Instant
+    ) -> Received {
+        guard !self.hasEnded else { return .dropped(.unknownSource) }
+        let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(datagram))
+        switch classifyDatagram(bytes) {
+        case .stun:
+            return self.receiveCheck(bytes, from: source, to: local, at: now)
+        case .dtls:
+            guard self.isValidated(source) else { return .dropped(.unknownSource) }
+            self.receiveHandshake(bytes, at: now)
+            return .handled
+        case .rtp:
+            guard self.isValidated(source) else { return .dropped(.unknownSource) }
+            return unsafe self.openRTP(datagram, at: now)
+        case .rtcp:
+            guard self.isValidated(source) else { return .dropped(.unknownSource) }
+            return unsafe self.openRTCP(datagram)
+        default:
+            return .dropped(.malformed)
+        }
+    }
+
+    private func isValidated(_ source: TransportAddress) -> Bool {
+        // The selected address is asked for first: it is nearly always the one.
+        if self.selected == source { return true }
+        return switch self.ice {
+        case .lite(let agent): agent.isValidated(source)
+        case .full: self.answeredAddresses.contains(source)
+        }
+    }
+
+    private mutating func openRTP(_ packet: UnsafeMutableRawBufferPointer, at now: Instant) -> Received {
+        guard let header = unsafe RTPPacketView(headerOnly: RawSpan(_unsafeBytes: UnsafeRawBufferPointer(packet)))
+        else { return .dropped(.malformed) }
+        let ssrc = header.ssrc
+        let headerLength = header.headerLength
+        guard self.keys != nil else { return .dropped(.beforeKeys) }
+        if let index = self.streams.index(of: ssrc) {
+            let length = self.streams.withReplayState(at: index, now: now) { replay in
+                unsafe self.keys?.receiver.openRTP(packet, headerLength: headerLength, stream: &replay) ?? -1
+            }
+            return length >= 0 ? .rtp(length: length, stream: index) : .dropped(Self.dropReason(length))
+        }
+        var replay = SRTPStreamState()
+        let length = unsafe self.keys?.receiver.openRTP(packet, headerLength: headerLength, stream: &replay) ?? -1
+        guard length >= 0 else { return .dropped(Self.dropReason(length)) }
+        guard let index = self.streams.add(replay, ssrc: ssrc, now: now) else { return .dropped(.tooManySSRCs) }
+        return .rtp(length: length, stream: index)
+    }
+
+    private mutating func openRTCP(_ packet: UnsafeMutableRawBufferPointer) -> Received {
+        guard self.keys != nil else { return .dropped(.beforeKeys) }
+        let length = unsafe self.keys?.receiver.openRTCP(packet) ?? -1
+        guard length >= 0 else { return .dropped(Self.dropReason(length)) }
+        return .rtcp(length: length)
+    }
+
+    private static func dropReason(_ code: Int) -> DropReason {
+        switch SRTPOpenError(rawValue: code) {
+        case .replayed: .replayed
+        case .authentication: .authentication
+        default: .malformed
+        }
+    }
+
+    // MARK: Sending
+
+    /// Seals an RTP packet into `slot`: the header as it lies at its front, the payload straight from where it is.
+    /// Returns the length to send; -1 when there are no keys or there is no room.
+    package mutating func sealRTP(
+        headerLength: Int,
+        payload: UnsafeRawBufferPointer,
+        rolloverCounter: UInt32,
+        into slot: UnsafeMutableRawBufferPointer
+    ) -> Int {
+        guard headerLength <= slot.count else { return -1 }
+        return unsafe self.keys?.sender.sealRTP(
+            header: UnsafeRawBufferPointer(rebasing: slot[0..<headerLength]),
+            payload: payload,
+            rolloverCounter: rolloverCounter,
+            into: slot
+        ) ?? -1
+    }
+
+    /// Seals a compound RTCP packet of `length` bytes in place. Returns the length to send, or -1.
+    package mutating func sealRTCP(length: Int, in slot: UnsafeMutableRawBufferPointer) -> Int {
+        unsafe self.keys?.sender.sealRTCP(slot, length: length) ?? -1
+    }
+}

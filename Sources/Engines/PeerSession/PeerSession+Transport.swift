@@ -1,0 +1,202 @@
+package import Basics
+import DTLS
+package import ICE
+import SRTP
+
+extension PeerSession {
+    // MARK: Input
+
+    mutating func receiveCheck(
+        _ datagram: RawSpan,
+        from source: TransportAddress,
+        to local: TransportAddress?,
+        at now: Instant
+    ) -> Received {
+        switch self.ice {
+        case .lite(var agent):
+            let before = agent.validatedAddresses
+            let result = agent.handle(datagram, from: source, at: now)
+            self.ice = .lite(agent)
+            if let response = result.response {
+                self.emit(.transmit(response, to: source, from: local))
+            }
+            // Compared as a whole: a new address may push an old one out without a word.
+            let after = agent.validatedAddresses
+            for address in before where !after.contains(address) { self.emit(.invalidated(address)) }
+            for address in after where !before.contains(address) { self.emit(.validated(address)) }
+            if case .selected(let address) = result.event { self.select(address, at: now) }
+        case .full(var agent):
+            agent.handle(datagram, from: source, to: local ?? source, at: now, using: &self.random)
+            self.ice = .full(agent)
+        }
+        self.drainAgent(at: now)
+        return .handled
+    }
+
+    mutating func receiveHandshake(_ datagram: RawSpan, at now: Instant) {
+        guard self.startHandshake(at: now) else { return }
+        self.dtls?.handle(datagram, at: now)
+        self.drainHandshake(at: now)
+    }
+
+    /// Makes the DTLS association, once. Returns whether there is one.
+    private mutating func startHandshake(at now: Instant) -> Bool {
+        guard self.dtls == nil else { return true }
+        do throws(DTLSSetupError) {
+            self.dtls = try DTLSSession(
+                role: self.dtlsRole,
+                certificate: self.certificate,
+                expectedFingerprints: self.fingerprints,
+                at: now
+            )
+        } catch {
+            self.end(.handshakeFailed)
+            return false
+        }
+        self.handshakeStartedAt = now
+        return true
+    }
+
+    /// Applies an ICE restart: new credentials on both sides (RFC 8445 §9).
+    package mutating func restart(local: ICECredentials, remote: ICECredentials) {
+        guard case .lite(var agent) = self.ice else { return }
+        agent.restart(local: local, remote: remote)
+        self.ice = .lite(agent)
+    }
+
+    /// The local username fragments that checks of this peer may carry, the previous generation's too.
+    package var usernameFragmentKeys: [UInt64] {
+        switch self.ice {
+        case .lite(let agent): agent.usernameFragmentKeys
+        case .full: []
+        }
+    }
+
+    /// Sends a close_notify and ends.
+    package mutating func close(at now: Instant) {
+        guard !self.hasEnded else { return }
+        if self.isConnected {
+            self.dtls?.shutdown(at: now)
+            self.drainHandshake(at: now)
+        }
+        self.end(nil)
+    }
+
+    package mutating func handleTimeout(at now: Instant) {
+        guard !self.hasEnded else { return }
+        if case .lite(var agent) = self.ice {
+            let lost = agent.handleTimeout(at: now)
+            self.ice = .lite(agent)
+            if lost != nil {
+                // Not sent to any more. The keys go with it: only a new session revives this peer.
+                self.end(.consentExpired)
+                return
+            }
+        }
+        if case .full(var agent) = self.ice {
+            agent.handleTimeout(at: now, using: &self.random)
+            self.ice = .full(agent)
+            self.drainAgent(at: now)
+        }
+        if !self.isConnected, now >= self.startedAt + Self.connectTimeout {
+            self.end(.connectTimeout)
+            return
+        }
+        self.dtls?.handleTimeout(at: now)
+        self.drainHandshake(at: now)
+    }
+
+    // MARK: Output
+
+    package mutating func nextOutput() -> Output {
+        if !self.outputs.isEmpty { return self.outputs.removeFirst() }
+        return .wait(until: self.hasEnded ? nil : self.nextDeadline)
+    }
+
+    private var nextDeadline: Instant? {
+        var earliest = self.isConnected ? nil : Optional(self.startedAt + Self.connectTimeout)
+        func consider(_ deadline: Instant?) {
+            guard let deadline else { return }
+            earliest = earliest.map { min($0, deadline) } ?? deadline
+        }
+        switch self.ice {
+        case .lite(let agent): consider(agent.consentDeadline)
+        case .full: consider(self.agentDeadline)
+        }
+        consider(self.dtlsDeadline)
+        return earliest
+    }
+
+    private mutating func emit(_ output: Output) { self.outputs.append(output) }
+
+    private mutating func end(_ reason: EndReason?) {
+        self.hasEnded = true
+        if let reason { self.emit(.ended(reason)) }
+    }
+
+    private mutating func select(_ address: TransportAddress, at now: Instant) {
+        let isFirst = self.selected == nil
+        self.selected = address
+        self.emit(.selected(address))
+        // A client starts its handshake as soon as there is a path; a server waits for it.
+        if isFirst, self.dtlsRole == .client, self.startHandshake(at: now) { self.drainHandshake(at: now) }
+    }
+
+    private mutating func drainAgent(at now: Instant) {
+        guard case .full(var agent) = self.ice else { return }
+        var selections: [ICEPath] = []
+        var hasFailed = false
+        loop: while true {
+            switch agent.nextOutput() {
+            case .transmit(let bytes, let from, let to): self.emit(.transmit(bytes, to: to, from: from))
+            case .event(.validated(let path)):
+                if !self.answeredAddresses.contains(path.remote) {
+                    self.answeredAddresses.append(path.remote)
+                    self.emit(.validated(path.remote))
+                }
+            case .event(.selected(let path)): selections.append(path)
+            case .event(.failed), .event(.consentExpired): hasFailed = true
+            case .wait(let deadline):
+                self.agentDeadline = deadline
+                break loop
+            }
+        }
+        self.ice = .full(agent)
+        for path in selections {
+            self.selectedLocal = path.local
+            self.select(path.remote, at: now)
+        }
+        if hasFailed { self.end(.consentExpired) }
+    }
+
+    private mutating func drainHandshake(at now: Instant) {
+        while let output = self.dtls?.nextOutput() {
+            switch output {
+            case .transmit(let bytes):
+                if let selected = self.selected { self.emit(.transmit(bytes, to: selected, from: self.selectedLocal)) }
+            case .connected(let dtlsKeys):
+                guard let contexts = SRTPContexts.make(dtlsKeys) else {
+                    self.end(.handshakeFailed)
+                    return
+                }
+                let profile = contexts.profile
+                self.keys = consume contexts
+                self.isConnected = true
+                self.handshakeDuration = self.handshakeStartedAt.map { now - $0 }
+                self.emit(.connected(profile))
+            case .failed(let failure):
+                self.end(failure == .fingerprintMismatch ? .fingerprintMismatch : .handshakeFailed)
+                return
+            case .closed:
+                self.end(.closedByPeer)
+                return
+            case .applicationData:
+                // Data channels come later; until then there is nobody to hand it to.
+                break
+            case .wait(let deadline):
+                self.dtlsDeadline = deadline
+                return
+            }
+        }
+    }
+}

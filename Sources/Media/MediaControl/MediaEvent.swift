@@ -1,0 +1,73 @@
+package import Basics
+package import Negotiation
+
+/// What happens on a worker that a room must know. Delivered in order per worker; never one per packet.
+package enum MediaEvent: Sendable, Equatable {
+    /// ICE and DTLS are up and the peer's certificate is the announced one.
+    case connected(SessionID)
+    /// The session ended by itself; the worker has freed it already.
+    case ended(SessionID, SessionEndReason)
+    /// The first media packet was received from or forwarded to the session; the time since `apply` was first called.
+    case firstMedia(SessionID, after: Nanoseconds)
+    /// The publisher's layers changed: one came, went silent, or changed its size.
+    case layersChanged(PublishedTrack, codec: Codec, [LayerState])
+    /// What a subscriber is sent on a section changed.
+    case selectionChanged(SectionReference, LayerSelection)
+}
+
+package enum SessionEndReason: String, Sendable, Equatable {
+    /// No authenticated check for 30 s after there had been one (RFC 7675).
+    case consentExpired
+    /// ICE or DTLS did not come up within 30 s.
+    case connectTimeout
+    case dtlsFailed
+    case fingerprintMismatch
+    /// The peer closed its DTLS association.
+    case closedByPeer
+    /// The control plane asked for it.
+    case closed
+    case internalError
+}
+
+/// One simulcast layer, or the whole track where there is no simulcast.
+package struct LayerState: Sendable, Equatable {
+    package var rid: String
+    package var width: Int?
+    package var height: Int?
+    package var active: Bool
+
+    package init(rid: String, width: Int? = nil, height: Int? = nil, active: Bool) {
+        self.rid = rid
+        self.width = width
+        self.height = height
+        self.active = active
+    }
+}
+
+/// The layer that a subscriber is sent, with the reason in words.
+package struct LayerSelection: Sendable, Equatable {
+    /// 0 = lowest; -1 = nothing is sent.
+    package var spatial: Int
+    /// 0 = lowest; -1 = nothing is sent.
+    package var temporal: Int
+    package var width: Int?
+    package var height: Int?
+    package var targetBitrate: Bitrate
+    package var reason: String
+
+    package init(
+        spatial: Int,
+        temporal: Int,
+        width: Int? = nil,
+        height: Int? = nil,
+        targetBitrate: Bitrate = .zero,
+        reason: String
+    ) {
+        self.spatial = spatial
+        self.temporal = temporal
+        self.width = width
+        self.height = height
+        self.targetBitrate = targetBitrate
+        self.reason = reason
+    }
+}

@@ -1,0 +1,122 @@
+import Basics
+import Forwarding
+import MediaControl
+import Negotiation
+import RTP
+
+/// One m-line on which the server sends: a forwarded track on its way to one subscriber.
+///
+/// Its SSRC, sequence numbers and timestamps go on through layer switches and through changes of the track that is bound
+/// to it, as one unbroken stream.
+@safe
+struct Leg: ~Copyable {
+    static let noPayloadType: UInt8 = 0xFF
+
+    let session: SessionPointer
+    var section: NegotiatedSection
+    private(set) var track: TrackPointer?
+    let mid: ShortText?
+    let kind: MediaKind
+    let ssrc: SSRC
+    let retransmissionSSRC: SSRC
+
+    // What the packet path reads.
+    /// By the publisher's payload type: ours, `noPayloadType` = the subscriber cannot take it.
+    private(set) var payloadTypes = InlineArray<128, UInt8>(repeating: noPayloadType)
+    /// By our payload type: that of its retransmissions, `noPayloadType` = none were negotiated.
+    private(set) var retransmissionTypes = InlineArray<128, UInt8>(repeating: noPayloadType)
+    var rewriter: RTPRewriter
+    var vp8 = VP8Rewriter()
+    var selector = LayerSelector()
+    var gate = RetransmissionGate()
+    var statistics: OutboundStatistics
+    var isPaused = false
+    var isOnHold = false
+
+    // Retransmission.
+    private(set) var nextRetransmission: Int64
+    var nackCount: UInt64 = 0
+    var pliCount: UInt64 = 0
+    var firCount: UInt64 = 0
+    /// Last sequence number of a FIR for us, so that a repeated one is not a new request (RFC 5104 §4.3.1.2).
+    var lastFullIntraSequence: UInt8?
+    var hasSentFirst = false
+    var reportedLost: Int64 = 0
+    var lastCodec: Codec?
+    /// The layer that rooms were told of.
+    var reportedLayer: Int?
+
+    init(
+        session: SessionPointer,
+        section: NegotiatedSection,
+        at now: Instant,
+        using random: inout some RandomNumberGenerator
+    ) {
+        unsafe self.session = unsafe session
+        unsafe self.track = nil
+        self.section = section
+        self.kind = section.kind
+        self.mid = ShortText(section.mid)
+        self.ssrc = section.localSSRC
+        self.retransmissionSSRC = section.localRTXSSRC
+        let clockRate: UInt32 = section.kind == .audio ? 48_000 : 90_000
+        self.rewriter = RTPRewriter(kind: section.kind, clockRate: clockRate, using: &random)
+        self.statistics = OutboundStatistics(clockRate: clockRate)
+        self.nextRetransmission = Int64.random(in: 0..<32_768, using: &random)
+        self.apply(section)
+    }
+
+    /// Takes over what a (re)negotiation says.
+    mutating func apply(_ section: NegotiatedSection) {
+        self.section = section
+        self.isOnHold = section.direction != .send
+        for index in 0..<128 { self.retransmissionTypes[index] = Self.noPayloadType }
+        for codec in section.codecs where codec.payloadType < 128 {
+            if let rtx = codec.rtxPayloadType { self.retransmissionTypes[Int(codec.payloadType)] = rtx }
+        }
+        if let track = unsafe self.track {
+            self.setPayloadTypes(payloadTypeMap(from: unsafe track.pointee.section, to: section))
+        }
+    }
+
+    mutating func attach(to track: TrackPointer, payloadTypes: [UInt8: UInt8]) {
+        unsafe self.track = unsafe track
+        self.setPayloadTypes(payloadTypes)
+        self.rewriter.rebind()
+        self.selector = LayerSelector()
+        self.reportedLayer = nil
+    }
+
+    mutating func detach() {
+        unsafe self.track = nil
+        self.rewriter.rebind()
+    }
+
+    private mutating func setPayloadTypes(_ map: [UInt8: UInt8]) {
+        for index in 0..<128 {
+            self.payloadTypes[index] = map[UInt8(index)].map { $0 & 0x7F } ?? Self.noPayloadType
+        }
+    }
+
+    mutating func takeRetransmissionSequence() -> Int64 {
+        defer { self.nextRetransmission += 1 }
+        return self.nextRetransmission
+    }
+
+    /// The layer whose key frame this leg needs first.
+    var wantedLayer: Int { self.selector.target ?? self.selector.current ?? 0 }
+
+    func selection(reason: String) -> LayerSelection {
+        guard let track = unsafe self.track, let rank = self.selector.current, !self.isPaused else {
+            return LayerSelection(spatial: -1, temporal: -1, reason: reason)
+        }
+        let index = unsafe track.pointee.layer(rank: rank)
+        return LayerSelection(
+            spatial: rank,
+            temporal: 0,
+            width: unsafe track.pointee.layers[index].width,
+            height: unsafe track.pointee.layers[index].height,
+            reason: reason
+        )
+    }
+}

@@ -1,0 +1,43 @@
+import Basics
+import CLinux
+
+/// How busy a worker's loop is, and the publishing of its counters.
+struct LoopStatistics {
+    private static let publishInterval = Nanoseconds.milliseconds(100)
+    private static let busyInterval = Nanoseconds.seconds(1)
+
+    private var nextPublish = Instant.zero
+    private var busySince = Instant.zero
+    private var cpuAtBusySince: Int64 = 0
+    private var busyPermille: UInt64 = 0
+    /// SO_RXQ_OVFL is a running count for each socket.
+    private var overflow = InlineArray<16, UInt32>(repeating: 0)
+    private var dropped: UInt64 = 0
+
+    mutating func socketDropped(_ count: UInt32, socket: Int) {
+        guard socket < 16 else { return }
+        // Only growth counts: a batch without the control message leaves another socket's count in place.
+        if count > self.overflow[socket] {
+            self.dropped &+= UInt64(count - self.overflow[socket])
+            self.overflow[socket] = count
+        }
+    }
+
+    mutating func publishIfDue(at now: Instant, router: inout MediaRouter, to shared: SharedCounters) {
+        guard now >= self.nextPublish else { return }
+        self.nextPublish = now + Self.publishInterval
+        if now - self.busySince >= Self.busyInterval {
+            let cpu = cl_thread_cpu_nanoseconds()
+            let elapsed = (now - self.busySince).count
+            if self.busySince != .zero, elapsed > 0 {
+                self.busyPermille = UInt64(max(0, min(1_000, (cpu - self.cpuAtBusySince) * 1_000 / elapsed)))
+            }
+            self.busySince = now
+            self.cpuAtBusySince = cpu
+        }
+        var counters = router.currentCounters()
+        counters.busyPermille = self.busyPermille
+        counters.socketDropped = self.dropped
+        shared.publish(counters)
+    }
+}

@@ -1,0 +1,153 @@
+package import Basics
+import CLinux
+import DTLS
+package import MediaControl
+import Negotiation
+import Synchronization
+
+/// All media workers of the process: binds their sockets, starts their threads, and finds the one for a new room.
+package final class MediaPlane: MediaWorkers {
+    package struct Configuration: Sendable {
+        /// Addresses to bind; an unspecified address stands for all of the machine's of that family.
+        package var hosts: [TransportAddress]
+        /// UDP port of worker 0; worker *i* listens on `port + i`. 0 = any free port, for tests.
+        package var port: UInt16
+        /// What clients are told instead of the bound addresses (a host behind 1:1 NAT); empty = the bound ones.
+        package var advertisedAddresses: [TransportAddress]
+        package var workerCount: Int
+        package var packetsPerSecondPerTransport: Int
+
+        package init(
+            hosts: [TransportAddress],
+            port: UInt16,
+            advertisedAddresses: [TransportAddress] = [],
+            workerCount: Int = 1,
+            packetsPerSecondPerTransport: Int = 0
+        ) {
+            self.hosts = hosts
+            self.port = port
+            self.advertisedAddresses = advertisedAddresses
+            self.workerCount = workerCount
+            self.packetsPerSecondPerTransport = packetsPerSecondPerTransport
+        }
+    }
+
+    /// What the kernel granted, for the start-up log: small buffers lose packets in bursts.
+    package struct SocketReport: Sendable {
+        package let address: TransportAddress
+        package let receiveBufferByteCount: Int
+        package let sendBufferByteCount: Int
+    }
+
+    package let workers: [MediaWorker]
+    package let sockets: [SocketReport]
+    /// Rooms' events of all workers, in order for each worker. One consumer.
+    package let events: AsyncStream<MediaEvent>
+    private let continuation: AsyncStream<MediaEvent>.Continuation
+    private let nextWorker = Atomic<Int>(0)
+
+    /// Binds and makes everything; nothing runs before `start`.
+    package init(_ configuration: Configuration) throws(MediaPlaneError) {
+        let addresses = Self.bindAddresses(configuration.hosts)
+        guard !addresses.isEmpty else { throw .noAddress }
+        let certificate: DTLSCertificate
+        do throws(DTLSSetupError) {
+            certificate = try DTLSCertificate(unixSeconds: cl_realtime_nanoseconds() / 1_000_000_000)
+        } catch { throw .systemRefused(call: "OpenSSL's certificate", errno: 0) }
+        let fingerprint = Fingerprint(hash: .sha256, digest: certificate.fingerprint.digest)
+        let (events, continuation) = AsyncStream.makeStream(of: MediaEvent.self)
+        var workers: [MediaWorker] = []
+        var reports: [SocketReport] = []
+        for index in 0..<max(1, configuration.workerCount) {
+            let port = configuration.port == 0 ? 0 : configuration.port &+ UInt16(truncatingIfNeeded: index)
+            var sockets: [UDPSocket] = []
+            var commonPort = port
+            for address in addresses {
+                let socket = try UDPSocket(binding: address.withPort(commonPort))
+                // With "any port", all addresses of a worker share the one that the first was given.
+                commonPort = socket.address.port
+                sockets.append(socket)
+            }
+            reports += sockets.map {
+                SocketReport(
+                    address: $0.address,
+                    receiveBufferByteCount: $0.receiveBufferByteCount,
+                    sendBufferByteCount: $0.sendBufferByteCount
+                )
+            }
+            let advertised =
+                configuration.advertisedAddresses.isEmpty
+                ? sockets.map(\.address) : configuration.advertisedAddresses.map { $0.withPort(commonPort) }
+            let worker = try MediaWorker(
+                index: index,
+                sockets: sockets,
+                endpoint: MediaEndpoint(candidates: Self.preferred(advertised), fingerprint: fingerprint),
+                configuration: MediaRouter.Configuration(
+                    certificate: certificate,
+                    packetsPerSecondPerTransport: configuration.packetsPerSecondPerTransport
+                ),
+                events: { continuation.yield($0) }
+            )
+            workers.append(worker)
+        }
+        self.workers = workers
+        self.sockets = reports
+        self.events = events
+        self.continuation = continuation
+    }
+
+    /// Starts the workers' threads.
+    package func start() throws(MediaPlaneError) {
+        for worker in self.workers { try worker.start() }
+    }
+
+    /// Ends the threads and the event stream.
+    package func stop() async {
+        for worker in self.workers { await worker.stop() }
+        self.continuation.finish()
+    }
+
+    // MARK: MediaWorkers
+
+    package var all: [any MediaWorkerControl] { self.workers }
+
+    /// The worker with the fewest sessions; of equals, in turn, because a room's sessions come after its place is found.
+    package func workerForNewRoom() -> any MediaWorkerControl {
+        let start = self.nextWorker.wrappingAdd(1, ordering: .relaxed).oldValue
+        let order = (0..<self.workers.count).map { self.workers[(Int(UInt(bitPattern: start) % UInt(self.workers.count)) + $0) % self.workers.count] }
+        let loads = order.map { $0.counters.snapshot().sessions }
+        let least = loads.indices.min { loads[$0] < loads[$1] } ?? 0
+        return order[least]
+    }
+
+    /// Sums of all workers, and each by itself.
+    package func counters() -> [RouterCounters] { self.workers.map { $0.counters.snapshot() } }
+
+    // MARK: Addresses
+
+    /// The concrete addresses behind `media.host`. Each is bound by itself, so that an answer leaves from the address
+    /// that it was asked at on a machine that has several.
+    private static func bindAddresses(_ hosts: [TransportAddress]) -> [TransportAddress] {
+        var addresses: [TransportAddress] = []
+        for host in hosts {
+            if host.isUnspecified {
+                let all = UDPSocket.interfaceAddresses().filter { $0.isIPv4 == host.isIPv4 && !$0.isLoopback }
+                // A machine without a network still serves itself.
+                addresses += all.isEmpty ? UDPSocket.interfaceAddresses().filter { $0.isIPv4 == host.isIPv4 } : all
+            } else {
+                addresses.append(host)
+            }
+        }
+        var seen = Set<TransportAddress>()
+        // A worker's loop tells its sockets apart by a small number.
+        return Array(addresses.filter { seen.insert($0).inserted }.prefix(12))
+    }
+
+    /// IPv6 before IPv4 of the same reach, loopback last (RFC 8421 §4).
+    private static func preferred(_ addresses: [TransportAddress]) -> [TransportAddress] {
+        func rank(_ address: TransportAddress) -> Int { (address.isLoopback ? 2 : 0) + (address.isIPv4 ? 1 : 0) }
+        return addresses.enumerated()
+            .sorted { (rank($0.element), $0.offset) < (rank($1.element), $1.offset) }
+            .map(\.element)
+    }
+}

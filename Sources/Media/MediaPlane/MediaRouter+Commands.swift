@@ -1,0 +1,282 @@
+package import Basics
+import DTLS
+import Forwarding
+import ICE
+package import MediaControl
+import Negotiation
+import PeerSession
+import RTP
+
+/// What rooms ask of a worker. None of this is on the packet path: it may allocate.
+extension MediaRouter {
+    package mutating func apply(
+        _ configuration: SessionConfiguration,
+        to id: SessionID,
+        at now: Instant
+    ) throws(MediaError) {
+        let session: SessionPointer
+        if let existing = unsafe self.session(id) {
+            unsafe session = existing
+            try unsafe self.applyTransport(configuration, to: session, at: now)
+        } else {
+            unsafe session = try self.makeSession(id, configuration, at: now)
+        }
+        unsafe session.pointee.configuration = configuration
+        unsafe self.applySections(configuration.negotiated.sections, to: session, at: now)
+        self.drainPeer(unsafe session.pointee.index, socket: nil, at: now)
+    }
+
+    package mutating func close(_ id: SessionID, at now: Instant) {
+        guard let index = self.indexByID[id], let session = unsafe self.sessions[index] else { return }
+        for unsafe leg in unsafe session.pointee.legs { unsafe self.sendGoodbye(leg) }
+        unsafe session.pointee.peer.close(at: now)
+        self.drainPeer(index, socket: nil, at: now)
+        self.endedIndices.removeAll { $0 == index }
+        self.destroySession(index)
+    }
+
+    package mutating func bind(
+        _ source: PublishedTrack,
+        to section: SectionReference,
+        at now: Instant
+    ) throws(MediaError) {
+        guard let session = unsafe self.session(section.session) else { throw .noSuchSession }
+        guard let leg = unsafe self.leg(section.mid, of: session) else { throw .noSuchSection }
+        guard let publisher = unsafe self.session(source.session) else { throw .noSuchTrack }
+        guard let track = unsafe self.track(source.mid, of: publisher) else { throw .noSuchTrack }
+        let map = payloadTypeMap(from: unsafe track.pointee.section, to: unsafe leg.pointee.section)
+        guard !map.isEmpty else { throw .noCommonCodec }
+        unsafe self.detach(leg)
+        unsafe leg.pointee.attach(to: track, payloadTypes: map)
+        unsafe track.pointee.add(leg)
+        self.countForwarded(unsafe track.pointee.kind, by: 1)
+        unsafe self.start(leg, at: now)
+    }
+
+    package mutating func unbind(_ section: SectionReference, at now: Instant) {
+        guard let session = unsafe self.session(section.session) else { return }
+        guard let leg = unsafe self.leg(section.mid, of: session) else { return }
+        unsafe self.detach(leg)
+    }
+
+    package mutating func setPaused(_ paused: Bool, for section: SectionReference, at now: Instant) {
+        guard let session = unsafe self.session(section.session) else { return }
+        guard let leg = unsafe self.leg(section.mid, of: session) else { return }
+        guard unsafe leg.pointee.isPaused != paused else { return }
+        unsafe leg.pointee.isPaused = paused
+        if !paused { unsafe self.start(leg, at: now) }
+        unsafe self.reportSelection(leg, reason: paused ? "paused at the subscriber's wish" : "resumed")
+    }
+
+    package mutating func setMuted(_ muted: Bool, for source: PublishedTrack, at now: Instant) {
+        guard let session = unsafe self.session(source.session) else { return }
+        guard let track = unsafe self.track(source.mid, of: session) else { return }
+        guard unsafe track.pointee.isMuted != muted else { return }
+        unsafe track.pointee.isMuted = muted
+        if !muted { for unsafe leg in unsafe track.pointee.legs { unsafe self.start(leg, at: now) } }
+    }
+
+    // MARK: Sessions
+
+    private mutating func makeSession(
+        _ id: SessionID,
+        _ configuration: SessionConfiguration,
+        at now: Instant
+    ) throws(MediaError) -> SessionPointer {
+        guard self.indexByID.count < self.configuration.maximumSessionCount else { throw .tooManySessions }
+        let index: Int
+        if let free = self.freeIndices.popLast() {
+            index = free
+        } else {
+            index = unsafe self.sessions.count
+            unsafe self.sessions.append(nil)
+            unsafe self.timers.reserve(self.sessions.count)
+        }
+        let peer = PeerSession(
+            server: configuration.localCredentials,
+            remote: configuration.remoteCredentials,
+            certificate: self.configuration.certificate,
+            fingerprints: configuration.dtlsFingerprints,
+            at: now
+        )
+        let session = SessionPointer.allocate(capacity: 1)
+        unsafe session.initialize(
+            to: Session(
+                id: id,
+                index: index,
+                peer: peer,
+                configuration: configuration,
+                rtcpSSRC: SSRC(UInt32.random(in: 1 ... .max, using: &self.random)),
+                packetsPerSecond: self.configuration.packetsPerSecondPerTransport,
+                at: now
+            )
+        )
+        unsafe self.sessions[index] = session
+        self.indexByID[id] = index
+        unsafe self.registerFragments(of: session)
+        return unsafe session
+    }
+
+    private mutating func applyTransport(
+        _ configuration: SessionConfiguration,
+        to session: SessionPointer,
+        at now: Instant
+    ) throws(MediaError) {
+        let old = unsafe session.pointee.configuration
+        // A new certificate means a new DTLS association, which is a new session with new keys.
+        guard Set(old.negotiated.transport.fingerprints) == Set(configuration.negotiated.transport.fingerprints) else {
+            throw .transportChanged
+        }
+        guard old.localCredentials != configuration.localCredentials
+            || old.remoteCredentials != configuration.remoteCredentials
+        else { return }
+        unsafe session.pointee.peer.restart(
+            local: configuration.localCredentials,
+            remote: configuration.remoteCredentials
+        )
+        unsafe self.registerFragments(of: session)
+    }
+
+    mutating func registerFragments(of session: SessionPointer) {
+        let index = unsafe session.pointee.index
+        let keys = unsafe session.pointee.peer.usernameFragmentKeys
+        for key in unsafe session.pointee.fragmentKeys where !keys.contains(key) && self.indexByFragment[key] == index {
+            self.indexByFragment[key] = nil
+        }
+        for key in keys { self.indexByFragment[key] = index }
+        unsafe session.pointee.fragmentKeys = keys
+    }
+
+    // MARK: Sections
+
+    private mutating func applySections(
+        _ sections: [NegotiatedSection],
+        to session: SessionPointer,
+        at now: Instant
+    ) {
+        let mids = Set(sections.map(\.mid))
+        for unsafe track in unsafe session.pointee.tracks where unsafe !mids.contains(track.pointee.source.mid) {
+            unsafe session.pointee.tracks.removeAll { unsafe $0 == track }
+            unsafe self.destroy(track)
+        }
+        for unsafe leg in unsafe session.pointee.legs where unsafe !mids.contains(leg.pointee.section.mid) {
+            unsafe session.pointee.legs.removeAll { unsafe $0 == leg }
+            unsafe self.destroy(leg)
+        }
+        for section in sections {
+            if let track = unsafe self.track(section.mid, of: session) {
+                unsafe track.pointee.apply(section)
+            } else if let leg = unsafe self.leg(section.mid, of: session) {
+                unsafe leg.pointee.apply(section)
+                if section.direction == .send { unsafe self.start(leg, at: now) }
+            } else {
+                switch section.direction {
+                case .receive: unsafe self.addTrack(section, to: session)
+                case .send: unsafe self.addLeg(section, to: session, at: now)
+                case .inactive: break
+                }
+            }
+        }
+        var extensions = HeaderExtensionMap()
+        var usesTransportFeedback = false
+        for section in sections where section.direction == .receive {
+            for kind in HeaderExtension.allCases where section.extensions[kind] != 0 {
+                extensions[kind] = section.extensions[kind]
+            }
+            unsafe session.pointee.isReducedSize = section.reducedSizeRTCP
+            if section.codecs.contains(where: { $0.feedback.contains(.transportWide) }) { usesTransportFeedback = true }
+        }
+        unsafe session.pointee.extensions = extensions
+        unsafe session.pointee.usesTransportFeedback =
+            usesTransportFeedback && extensions[.transportSequenceNumber] != 0
+    }
+
+    private mutating func addTrack(_ section: NegotiatedSection, to session: SessionPointer) {
+        let track = TrackPointer.allocate(capacity: 1)
+        let source = PublishedTrack(session: unsafe session.pointee.id, mid: section.mid)
+        unsafe track.initialize(to: Track(owner: session, source: source, section: section))
+        unsafe session.pointee.tracks.append(track)
+        if section.kind == .audio {
+            self.counters.tracksPublished.audio &+= 1
+        } else {
+            self.counters.tracksPublished.video &+= 1
+        }
+    }
+
+    private mutating func addLeg(_ section: NegotiatedSection, to session: SessionPointer, at now: Instant) {
+        let leg = LegPointer.allocate(capacity: 1)
+        unsafe leg.initialize(to: Leg(session: session, section: section, at: now, using: &self.random))
+        unsafe session.pointee.legs.append(leg)
+    }
+
+    func track(_ mid: String, of session: SessionPointer) -> TrackPointer? {
+        unsafe session.pointee.tracks.first { unsafe $0.pointee.source.mid == mid }
+    }
+
+    func leg(_ mid: String, of session: SessionPointer) -> LegPointer? {
+        unsafe session.pointee.legs.first { unsafe $0.pointee.section.mid == mid }
+    }
+
+    // MARK: Legs
+
+    /// Takes a leg off its track; it keeps its SSRC and its place in the sequence for the next one.
+    mutating func detach(_ leg: LegPointer) {
+        guard let track = unsafe leg.pointee.track else { return }
+        unsafe track.pointee.remove(leg)
+        self.countForwarded(unsafe track.pointee.kind, by: -1)
+        unsafe leg.pointee.detach()
+    }
+
+    private mutating func countForwarded(_ kind: MediaKind, by change: Int64) {
+        let amount = UInt64(bitPattern: change)
+        if kind == .audio {
+            self.counters.tracksForwarded.audio &+= amount
+        } else {
+            self.counters.tracksForwarded.video &+= amount
+        }
+    }
+
+    /// A session's keys are there: everything that is bound to it starts.
+    mutating func startLegs(of session: SessionPointer, at now: Instant) {
+        unsafe session.pointee.mediaDeadline = now
+        for unsafe leg in unsafe session.pointee.legs { unsafe self.start(leg, at: now) }
+    }
+
+    /// Gets a picture for a leg that has none: asks the publisher for a key frame.
+    mutating func start(_ leg: LegPointer, at now: Instant) {
+        guard let track = unsafe leg.pointee.track, unsafe leg.pointee.session.pointee.isConnected else { return }
+        unsafe self.wake(leg.pointee.session, by: now)
+        guard unsafe track.pointee.kind == .video else { return }
+        unsafe self.requestKeyFrame(of: track, layer: leg.pointee.wantedLayer, at: now)
+    }
+
+    mutating func reportSelection(_ leg: LegPointer, reason: String) {
+        guard unsafe leg.pointee.track != nil else { return }
+        let reference = SectionReference(
+            session: unsafe leg.pointee.session.pointee.id,
+            mid: unsafe leg.pointee.section.mid
+        )
+        self.emit(.selectionChanged(reference, unsafe leg.pointee.selection(reason: reason)))
+    }
+}
+
+extension SessionConfiguration {
+    var localCredentials: ICECredentials {
+        ICECredentials(usernameFragment: self.localUsernameFragment, password: self.localPassword)
+    }
+
+    var remoteCredentials: ICECredentials {
+        let remote = self.negotiated.transport
+        return ICECredentials(usernameFragment: remote.usernameFragment, password: remote.password)
+    }
+
+    var dtlsFingerprints: [DTLSFingerprint] {
+        self.negotiated.transport.fingerprints.map { fingerprint in
+            switch fingerprint.hash {
+            case .sha256: DTLSFingerprint(hash: .sha256, digest: fingerprint.digest)
+            case .sha384: DTLSFingerprint(hash: .sha384, digest: fingerprint.digest)
+            case .sha512: DTLSFingerprint(hash: .sha512, digest: fingerprint.digest)
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+package import Basics
+import MediaControl
+import PeerSession
+import SRTP
+
+extension MediaRouter {
+    /// Carries out what a session's transport wants done.
+    ///
+    /// - Parameter socket: the one that the datagram in hand came in on; `nil` outside of checks.
+    mutating func drainPeer(_ index: Int, socket: Int?, at now: Instant) {
+        guard let session = unsafe self.sessions[index] else { return }
+        while true {
+            switch unsafe session.pointee.peer.nextOutput() {
+            case .transmit(let bytes, let destination, _):
+                unsafe session.pointee.packetsSent &+= 1
+                unsafe session.pointee.bytesSent &+= UInt64(bytes.count)
+                unsafe self.egress.send(bytes, to: destination, socket: socket ?? session.pointee.socket)
+            case .validated(let address):
+                self.addresses.insert(address, session: index)
+                if unsafe !session.pointee.addresses.contains(address) {
+                    unsafe session.pointee.addresses.append(address)
+                }
+            case .invalidated(let address):
+                self.addresses.remove(address, session: index)
+                unsafe session.pointee.addresses.removeAll { $0 == address }
+            case .selected(let address):
+                if unsafe session.pointee.destination.port == 0 {
+                    if address.isIPv4 {
+                        self.counters.iceConnectedIPv4 &+= 1
+                    } else {
+                        self.counters.iceConnectedIPv6 &+= 1
+                    }
+                }
+                unsafe session.pointee.destination = address
+                if let socket { unsafe session.pointee.socket = socket }
+                // A nomination after a restart ends the generation before.
+                unsafe self.registerFragments(of: session)
+            case .connected(let profile):
+                unsafe session.pointee.isConnected = true
+                unsafe session.pointee.srtpProfileName = profile.name
+                self.counters.handshakesOK &+= 1
+                if let duration = unsafe session.pointee.peer.handshakeDuration {
+                    self.counters.handshakeDuration.record(duration)
+                }
+                self.emit(.connected(unsafe session.pointee.id))
+                unsafe self.startLegs(of: session, at: now)
+            case .ended(let reason):
+                self.count(reason, wasConnected: unsafe session.pointee.isConnected)
+                self.emit(.ended(unsafe session.pointee.id, SessionEndReason(reason)))
+                self.endedIndices.append(index)
+                return
+            case .wait(let deadline):
+                unsafe session.pointee.peerDeadline = deadline ?? .distantFuture
+                unsafe self.reschedule(session)
+                return
+            }
+        }
+    }
+
+    private mutating func count(_ reason: PeerSession.EndReason, wasConnected: Bool) {
+        switch reason {
+        case .consentExpired: if wasConnected { self.counters.iceLost &+= 1 } else { self.counters.iceFailed &+= 1 }
+        case .connectTimeout: self.counters.iceFailed &+= 1
+        case .handshakeFailed: self.counters.handshakesFailed &+= 1
+        case .fingerprintMismatch: self.counters.handshakesWrongFingerprint &+= 1
+        case .closedByPeer: break
+        }
+    }
+
+    mutating func freeEndedSessions() {
+        while let index = self.endedIndices.popLast() { self.destroySession(index) }
+    }
+
+    /// Frees a session and everything that hangs on it.
+    mutating func destroySession(_ index: Int) {
+        guard let session = unsafe self.sessions[index] else { return }
+        while let track = unsafe session.pointee.tracks.popLast() { unsafe self.destroy(track) }
+        while let leg = unsafe session.pointee.legs.popLast() { unsafe self.destroy(leg) }
+        for address in unsafe session.pointee.addresses { self.addresses.remove(address, session: index) }
+        for key in unsafe session.pointee.fragmentKeys where self.indexByFragment[key] == index {
+            self.indexByFragment[key] = nil
+        }
+        self.timers.cancel(index)
+        self.indexByID[unsafe session.pointee.id] = nil
+        unsafe self.sessions[index] = nil
+        self.freeIndices.append(index)
+        unsafe Self.free(session)
+    }
+
+    /// Stops a track for everybody and frees it.
+    mutating func destroy(_ track: TrackPointer) {
+        while let leg = unsafe track.pointee.legs.last { unsafe self.detach(leg) }
+        let session = unsafe track.pointee.owner
+        for stream in 0..<32 where unsafe session.pointee.routes[stream].track == track {
+            unsafe session.pointee.routes[stream] = InboundRoute()
+        }
+        if unsafe track.pointee.kind == .audio {
+            self.counters.tracksPublished.audio &-= 1
+        } else {
+            self.counters.tracksPublished.video &-= 1
+        }
+        unsafe Self.free(track)
+    }
+
+    mutating func destroy(_ leg: LegPointer) {
+        unsafe self.detach(leg)
+        unsafe Self.free(leg)
+    }
+
+    // MARK: Timers
+
+    /// Does what has become due.
+    package mutating func handleTimers(at now: Instant) {
+        // Bounded, in case a session's deadline were not to move: the loop must go on to the sockets.
+        for _ in 0..<4_096 {
+            guard let index = self.timers.popExpired(at: now), let session = unsafe self.sessions[index] else { break }
+            if unsafe now >= session.pointee.peerDeadline {
+                unsafe session.pointee.peer.handleTimeout(at: now)
+                self.drainPeer(index, socket: nil, at: now)
+            }
+            if unsafe session.pointee.isConnected, unsafe !session.pointee.peer.hasEnded {
+                unsafe self.runMediaTimers(session, at: now)
+            }
+            unsafe self.reschedule(session)
+            self.freeEndedSessions()
+        }
+    }
+
+    /// Puts a session's earliest deadline into the wheel.
+    private func earliestDeadline(_ session: SessionPointer) -> Instant {
+        var deadline = unsafe session.pointee.peerDeadline
+        guard unsafe session.pointee.isConnected else { return deadline }
+        deadline = unsafe min(deadline, session.pointee.mediaDeadline)
+        return deadline
+    }
+
+    mutating func reschedule(_ session: SessionPointer) {
+        guard unsafe !session.pointee.peer.hasEnded else { return }
+        unsafe self.timers.schedule(session.pointee.index, at: self.earliestDeadline(session))
+    }
+
+    /// Makes sure that a session is looked at by `deadline`: cheap enough for the packet path.
+    @inline(__always)
+    mutating func wake(_ session: SessionPointer, by deadline: Instant) {
+        guard unsafe deadline < session.pointee.mediaDeadline else { return }
+        unsafe session.pointee.mediaDeadline = deadline
+        unsafe self.reschedule(session)
+    }
+}
+
+extension SessionEndReason {
+    init(_ reason: PeerSession.EndReason) {
+        self =
+            switch reason {
+            case .connectTimeout: .connectTimeout
+            case .consentExpired: .consentExpired
+            case .handshakeFailed: .dtlsFailed
+            case .fingerprintMismatch: .fingerprintMismatch
+            case .closedByPeer: .closedByPeer
+            }
+    }
+}

@@ -1,0 +1,80 @@
+import Basics
+import CongestionControl
+import Forwarding
+import MediaControl
+import Negotiation
+
+/// What waits for its time: reports, feedback, requests, the watch over layers.
+extension MediaRouter {
+    private static let reportInterval = Nanoseconds.seconds(1)
+    private static let selectionInterval = Nanoseconds.milliseconds(100)
+
+    /// Does what is due for one connected session, and finds its next deadline.
+    mutating func runMediaTimers(_ session: SessionPointer, at now: Instant) {
+        guard unsafe now >= session.pointee.mediaDeadline else { return }
+        if unsafe session.pointee.usesTransportFeedback { unsafe self.sendTransportFeedback(to: session, at: now) }
+        for unsafe track in unsafe session.pointee.tracks {
+            for layer in unsafe 0..<track.pointee.layerCount {
+                unsafe self.sendNACK(for: track, layer: layer, at: now)
+                if unsafe track.pointee.layers[layer].keyFrames.takePending(at: now) {
+                    unsafe self.sendKeyFrameRequest(to: track, layer: layer)
+                }
+            }
+        }
+        if unsafe now >= session.pointee.nextSelection {
+            unsafe session.pointee.nextSelection = now + Self.selectionInterval
+            for unsafe track in unsafe session.pointee.tracks { unsafe self.watch(track, at: now) }
+        }
+        if unsafe now >= session.pointee.nextReport {
+            // Jittered from half to one and a half (RFC 3550 §6.2), or a thousand sessions report in the same turn.
+            let interval = Int64.random(
+                in: Self.reportInterval.count / 2...Self.reportInterval.count * 3 / 2, using: &self.random)
+            unsafe session.pointee.nextReport = now + Nanoseconds(interval)
+            unsafe self.sendReceiverReport(to: session, at: now)
+            for unsafe leg in unsafe session.pointee.legs { unsafe self.sendSenderReport(leg, at: now) }
+        }
+        unsafe session.pointee.mediaDeadline = unsafe self.nextMediaDeadline(session)
+    }
+
+    private func nextMediaDeadline(_ session: SessionPointer) -> Instant {
+        var deadline = unsafe session.pointee.nextReport
+        if unsafe session.pointee.usesTransportFeedback {
+            deadline = unsafe min(deadline, session.pointee.feedback.nextDeadline)
+        }
+        guard unsafe !session.pointee.tracks.isEmpty else { return deadline }
+        deadline = unsafe min(deadline, session.pointee.nextSelection)
+        for unsafe track in unsafe session.pointee.tracks {
+            for layer in unsafe 0..<track.pointee.layerCount {
+                let source = unsafe track.pointee.layers + layer
+                deadline = unsafe min(deadline, source.pointee.nacks.nextDeadline)
+                if let pending = unsafe source.pointee.keyFrames.nextDeadline { deadline = min(deadline, pending) }
+            }
+        }
+        return deadline
+    }
+
+    /// Sees which layers live, lets subscribers change layer, and tells the rooms what changed.
+    private mutating func watch(_ track: TrackPointer, at now: Instant) {
+        for layer in unsafe 0..<track.pointee.layerCount {
+            let source = unsafe track.pointee.layers + layer
+            guard unsafe source.pointee.isActive, let last = unsafe source.pointee.lastPacket else { continue }
+            if now - last > SourceLayer.silence {
+                unsafe source.pointee.isActive = false
+                unsafe track.pointee.hasNews = true
+            }
+        }
+        if unsafe track.pointee.kind == .video {
+            for unsafe leg in unsafe track.pointee.legs {
+                guard unsafe leg.pointee.session.pointee.isConnected, unsafe !leg.pointee.isPaused else { continue }
+                if let rank = unsafe leg.pointee.selector.tick(at: now) {
+                    unsafe self.requestKeyFrame(of: track, layer: track.pointee.layer(rank: rank), at: now)
+                }
+            }
+        }
+        if unsafe track.pointee.hasNews, let codec = unsafe track.pointee.codec {
+            unsafe track.pointee.hasNews = false
+            let states = unsafe (0..<track.pointee.layerCount).map { unsafe track.pointee.layers[$0].state }
+            self.emit(.layersChanged(unsafe track.pointee.source, codec: codec, states))
+        }
+    }
+}

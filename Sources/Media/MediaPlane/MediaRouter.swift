@@ -1,0 +1,190 @@
+package import Basics
+package import DTLS
+import Forwarding
+package import MediaControl
+import Negotiation
+import PeerSession
+import RTP
+import STUN
+
+/// Everything that a worker does with packets, without its sockets and its thread: datagrams, commands and time come
+/// in, datagrams and events go out. The scenario tests run it over a simulated network in virtual time.
+///
+/// Sessions, tracks and legs live at fixed places in memory and point to each other; only `MediaRouter` creates and
+/// frees them, and never while a packet is on its way through them.
+@safe
+package struct MediaRouter: ~Copyable {
+    package struct Configuration: Sendable {
+        package var certificate: DTLSCertificate
+        package var maximumSessionCount: Int
+        /// Per session; 0 = no limit.
+        package var packetsPerSecondPerTransport: Int
+
+        package init(
+            certificate: DTLSCertificate,
+            maximumSessionCount: Int = 16_384,
+            packetsPerSecondPerTransport: Int = 0
+        ) {
+            self.certificate = certificate
+            self.maximumSessionCount = maximumSessionCount
+            self.packetsPerSecondPerTransport = packetsPerSecondPerTransport
+        }
+    }
+
+    let configuration: Configuration
+    var egress: EgressQueue
+    var sessions: [SessionPointer?] = unsafe []
+    var freeIndices: [Int] = []
+    var indexByID: [SessionID: Int] = [:]
+    /// By the local username fragment: finds the session of a check from an address that is not known yet.
+    var indexByFragment: [UInt64: Int] = [:]
+    var addresses: AddressTable
+    var timers: TimerWheel
+    var counters = RouterCounters()
+    /// For what needs no secrecy: SSRCs, first sequence numbers, jitter.
+    var random: RandomSource
+    /// Sessions that ended while a packet was in hand; freed at the end of the call.
+    var endedIndices: [Int] = []
+    private var events: [MediaEvent] = []
+    let wallClock: NTPAnchor
+    private var sampleCountdown = 64
+
+    /// - Parameters:
+    ///   - egress: where datagrams go.
+    ///   - wallClock: what time it is in the world, for sender reports; read once.
+    ///   - randomSeed: for SSRCs, sequence numbers and timer jitter; from the system's generator in a server.
+    package init(
+        configuration: Configuration,
+        egress: consuming EgressQueue,
+        wallClock: NTPTime,
+        randomSeed: UInt64,
+        at now: Instant
+    ) {
+        self.wallClock = NTPAnchor(wallClock, at: now)
+        self.configuration = configuration
+        self.egress = egress
+        var random = RandomSource.seeded(state: randomSeed)
+        self.addresses = AddressTable(key: random.next())
+        self.random = random
+        self.timers = TimerWheel(now: now)
+    }
+
+    deinit {
+        for unsafe session in unsafe self.sessions {
+            guard let session = unsafe session else { continue }
+            for unsafe leg in unsafe session.pointee.legs { unsafe Self.free(leg) }
+            for unsafe track in unsafe session.pointee.tracks { unsafe Self.free(track) }
+            unsafe Self.free(session)
+        }
+    }
+
+    // MARK: What the worker asks
+
+    package mutating func nextEvent() -> MediaEvent? { self.events.isEmpty ? nil : self.events.removeFirst() }
+
+    mutating func emit(_ event: MediaEvent) { self.events.append(event) }
+
+    package mutating func flush() { self.egress.flush() }
+
+    package func nextDeadline() -> Instant? { self.timers.nextDeadline() }
+
+    package mutating func currentCounters() -> RouterCounters {
+        self.counters.droppedOutNoRoom = self.egress.noRoomCount
+        self.counters.droppedOutSendError = self.egress.refusedCount
+        self.counters.sessions = UInt64(self.indexByID.count)
+        return self.counters
+    }
+
+    /// One batch in 64 is timed from the receive call's return to the send call's return.
+    package mutating func noteBatchSent(receivedAt: Instant, sentAt: Instant) {
+        self.sampleCountdown -= 1
+        guard self.sampleCountdown <= 0 else { return }
+        self.sampleCountdown = 64
+        self.counters.forwardDuration.record(sentAt - receivedAt)
+    }
+
+    // MARK: Datagrams
+
+    /// Takes one datagram; media is opened in place and forwarded before this returns.
+    package mutating func receive(
+        _ datagram: UnsafeMutableRawBufferPointer,
+        from source: TransportAddress,
+        socket: Int,
+        at now: Instant
+    ) {
+        let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(datagram))
+        guard bytes.byteCount > 0 else { return }
+        if bytes.uint8(at: 0) < 4 {
+            // The only kind that may come from an unknown address: found by our username fragment, then authenticated.
+            guard let key = localUsernameFragmentKey(of: bytes), let index = self.indexByFragment[key],
+                let session = unsafe self.sessions[index]
+            else {
+                self.counters.stunRejected &+= 1
+                return
+            }
+            _ = unsafe session.pointee.peer.receive(datagram, from: source, at: now)
+            self.drainPeer(index, socket: socket, at: now)
+        } else {
+            guard let index = self.addresses.session(at: source), let session = unsafe self.sessions[index] else {
+                self.counters.droppedInUnknownSource &+= 1
+                return
+            }
+            guard unsafe session.pointee.rateLimiter.allows(at: now) else {
+                self.counters.droppedInRateLimited &+= 1
+                return
+            }
+            unsafe session.pointee.packetsReceived &+= 1
+            unsafe session.pointee.bytesReceived &+= UInt64(bytes.byteCount)
+            switch unsafe session.pointee.peer.receive(datagram, from: source, at: now) {
+            case .rtp(let length, let stream):
+                unsafe self.receiveRTP(
+                    UnsafeMutableRawBufferPointer(rebasing: datagram[0..<length]),
+                    stream: stream,
+                    session: session,
+                    at: now
+                )
+            case .rtcp(let length):
+                unsafe self.receiveRTCP(
+                    UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(datagram)[0..<length]),
+                    session: session,
+                    at: now
+                )
+            case .handled: self.drainPeer(index, socket: nil, at: now)
+            case .dropped(let reason): self.count(reason)
+            }
+        }
+        self.freeEndedSessions()
+    }
+
+    private mutating func count(_ reason: PeerSession.DropReason) {
+        switch reason {
+        case .malformed, .badCheck: self.counters.droppedInMalformed &+= 1
+        case .unknownSource: self.counters.droppedInUnknownSource &+= 1
+        case .beforeKeys, .authentication: self.counters.droppedInAuthentication &+= 1
+        case .replayed: self.counters.droppedInReplay &+= 1
+        case .tooManySSRCs: self.counters.droppedInUnknownSSRC &+= 1
+        }
+    }
+
+    // MARK: Memory
+
+    func session(_ id: SessionID) -> SessionPointer? {
+        guard let index = self.indexByID[id] else { return nil }
+        return unsafe self.sessions[index]
+    }
+
+    static func free(_ session: SessionPointer) {
+        unsafe session.deinitialize(count: 1)
+        unsafe session.deallocate()
+    }
+
+    static func free(_ track: TrackPointer) {
+        unsafe track.deinitialize(count: 1)
+        unsafe track.deallocate()
+    }
+
+    static func free(_ leg: LegPointer) {
+        unsafe leg.deinitialize(count: 1)
+        unsafe leg.deallocate()
+    }
+}

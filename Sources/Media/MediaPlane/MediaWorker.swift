@@ -1,0 +1,199 @@
+package import Basics
+import CLinux
+package import MediaControl
+import Negotiation
+
+/// One thread, one epoll loop, the UDP sockets of one port, and the rooms homed on it.
+///
+/// An actor on its own thread: rooms await it, packets never go through it. The thread owns `router`, nobody else's
+/// memory is touched on the packet path.
+package actor MediaWorker: MediaWorkerControl {
+    private let executor: WorkerExecutor
+    private let sockets: [UDPSocket]
+    private let epoll: CInt
+    private let wakeDescriptor: CInt
+    private let receiver: ReceiveBatch
+    private var router: MediaRouter
+    private let events: @Sendable (MediaEvent) -> Void
+    private var isStopping = false
+    private var statistics = LoopStatistics()
+
+    package nonisolated let index: Int
+    package nonisolated let endpoint: MediaEndpoint
+    package nonisolated let counters: SharedCounters
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe self.executor.asUnownedSerialExecutor() }
+
+    /// Made by `MediaPlane`; `start` must be called once.
+    init(
+        index: Int,
+        sockets: [UDPSocket],
+        endpoint: MediaEndpoint,
+        configuration: MediaRouter.Configuration,
+        events: @escaping @Sendable (MediaEvent) -> Void
+    ) throws(MediaPlaneError) {
+        let epoll = cl_epoll_create()
+        guard epoll >= 0 else { throw .systemRefused(call: "epoll_create1", errno: -epoll) }
+        let wake = cl_eventfd_create()
+        guard wake >= 0 else {
+            _ = cl_close(epoll)
+            throw .systemRefused(call: "eventfd", errno: -wake)
+        }
+        for (tag, descriptor) in (sockets.map(\.descriptor) + [wake]).enumerated() {
+            let result = cl_epoll_add_readable(epoll, descriptor, UInt64(tag))
+            guard result >= 0 else {
+                _ = cl_close(epoll)
+                _ = cl_close(wake)
+                throw .systemRefused(call: "epoll_ctl", errno: -result)
+            }
+        }
+        guard let receiver = ReceiveBatch(), let egress = unsafe EgressQueue(descriptors: sockets.map(\.descriptor)) else {
+            _ = cl_close(epoll)
+            _ = cl_close(wake)
+            throw .systemRefused(call: "malloc", errno: 12)
+        }
+        self.index = index
+        self.endpoint = endpoint
+        self.events = events
+        self.epoll = epoll
+        self.wakeDescriptor = wake
+        self.receiver = receiver
+        self.counters = SharedCounters()
+        self.executor = WorkerExecutor(wakeDescriptor: wake)
+        self.router = MediaRouter(
+            configuration: configuration,
+            egress: egress,
+            wallClock: NTPTime(unixNanoseconds: cl_realtime_nanoseconds()),
+            randomSeed: .random(in: 0 ... .max),
+            at: Self.now()
+        )
+        self.sockets = sockets
+    }
+
+    deinit {
+        _ = cl_close(self.epoll)
+        _ = cl_close(self.wakeDescriptor)
+    }
+
+    private static func now() -> Instant { Instant(nanoseconds: cl_monotonic_nanoseconds()) }
+
+    // MARK: Control
+
+    package func apply(
+        _ configuration: SessionConfiguration,
+        to session: SessionID
+    ) async throws(MediaError) {
+        defer { self.afterCommand() }
+        try self.router.apply(configuration, to: session, at: Self.now())
+    }
+
+    package func close(_ session: SessionID) async {
+        self.router.close(session, at: Self.now())
+        self.afterCommand()
+    }
+
+    package func bind(_ track: PublishedTrack, to section: SectionReference) async throws(MediaError) {
+        defer { self.afterCommand() }
+        try self.router.bind(track, to: section, at: Self.now())
+    }
+
+    package func unbind(_ section: SectionReference) async {
+        self.router.unbind(section, at: Self.now())
+        self.afterCommand()
+    }
+
+    package func setPaused(_ paused: Bool, for section: SectionReference) async {
+        self.router.setPaused(paused, for: section, at: Self.now())
+        self.afterCommand()
+    }
+
+    package func setMuted(_ muted: Bool, for track: PublishedTrack) async {
+        self.router.setMuted(muted, for: track, at: Self.now())
+        self.afterCommand()
+    }
+
+    package func statistics(of session: SessionID) async -> SessionStatistics? {
+        self.router.statistics(of: session)
+    }
+
+    /// Ends the loop and its thread after the current turn.
+    func stop() async { self.isStopping = true }
+
+    private func afterCommand() {
+        self.router.flush()
+        self.deliverEvents()
+    }
+
+    private func deliverEvents() {
+        while let event = self.router.nextEvent() { self.events(event) }
+    }
+
+    // MARK: The thread
+
+    /// Starts the worker's thread, which keeps the worker alive until `stop`.
+    nonisolated func start() throws(MediaPlaneError) {
+        let context = unsafe Unmanaged.passRetained(self).toOpaque()
+        let result = unsafe cl_thread_start(
+            "sluice-media-\(self.index)",
+            { context in
+                guard let context = unsafe context else { return }
+                unsafe Unmanaged<MediaWorker>.fromOpaque(context).takeRetainedValue().run()
+            },
+            context
+        )
+        guard result == 0 else {
+            unsafe Unmanaged<MediaWorker>.fromOpaque(context).release()
+            throw .systemRefused(call: "pthread_create", errno: result)
+        }
+    }
+
+    private nonisolated func run() {
+        self.executor.adoptCurrentThread()
+        var goesOn = true
+        while goesOn {
+            self.executor.runPendingJobs()
+            goesOn = self.assumeIsolated { worker in worker.turn() }
+        }
+    }
+
+    /// One turn of the loop: wait, read what is there, do what is due, send.
+    private func turn() -> Bool {
+        guard !self.isStopping else { return false }
+        var tags = InlineArray<16, UInt64>(repeating: 0)
+        let wait = self.router.nextDeadline().map { max(0, ($0 - Self.now()).count) } ?? 1_000_000_000
+        var span = tags.mutableSpan
+        let ready = unsafe span.withUnsafeMutableBufferPointer { buffer in
+            unsafe cl_epoll_wait(self.epoll, buffer.baseAddress, CInt(buffer.count), min(wait, 1_000_000_000))
+        }
+        var now = Self.now()
+        for position in 0..<Int(max(0, ready)) {
+            let tag = Int(truncatingIfNeeded: tags[position])
+            if tag < self.sockets.count {
+                self.read(socket: tag, at: &now)
+            } else {
+                cl_eventfd_drain(self.wakeDescriptor)
+            }
+        }
+        self.router.handleTimers(at: now)
+        self.router.flush()
+        self.deliverEvents()
+        self.statistics.publishIfDue(at: now, router: &self.router, to: self.counters)
+        return true
+    }
+
+    /// Reads a socket until it is empty, at most 16 batches, so that timers and the other sockets get their turn.
+    private func read(socket: Int, at now: inout Instant) {
+        for _ in 0..<16 {
+            let count = self.receiver.read(self.sockets[socket].descriptor)
+            guard count > 0 else { return }
+            now = Self.now()
+            for index in 0..<count {
+                guard let bytes = unsafe self.receiver.bytes(index) else { continue }
+                unsafe self.router.receive(bytes, from: self.receiver.source(index), socket: socket, at: now)
+            }
+            self.router.flush()
+            self.router.noteBatchSent(receivedAt: now, sentAt: Self.now())
+            self.statistics.socketDropped(self.receiver.overflow, socket: socket)
+            if count < ReceiveBatch.datagramCount { return }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+import Basics
+import CLinux
+
+/// Buffers for one `recvmmsg`, made once at start-up.
+@safe
+struct ReceiveBatch: ~Copyable {
+    static let datagramCount = 64
+    /// No WebRTC client sends datagrams beyond an Ethernet frame; what is cut off is dropped.
+    private static let byteCount = 2_048
+
+    private let batch: OpaquePointer
+
+    init?() {
+        guard let batch = unsafe cl_receive_batch_make(CInt(Self.datagramCount), CInt(Self.byteCount)) else { return nil }
+        unsafe self.batch = batch
+    }
+
+    deinit { unsafe cl_receive_batch_free(self.batch) }
+
+    /// Fills the buffers with what is there. Zero when there is nothing, or on an error of the socket, which on UDP is
+    /// always an earlier datagram's (an ICMP message) and says nothing about this one.
+    borrowing func read(_ descriptor: CInt) -> Int { Int(max(0, unsafe cl_receive(descriptor, self.batch))) }
+
+    /// The datagram's bytes, to be opened in place; `nil` when it was too long for the buffer.
+    borrowing func bytes(_ index: Int) -> UnsafeMutableRawBufferPointer? {
+        let length = unsafe cl_receive_length(self.batch, CInt(truncatingIfNeeded: index))
+        guard length > 0 else { return nil }
+        return unsafe UnsafeMutableRawBufferPointer(
+            start: cl_receive_bytes(self.batch, CInt(truncatingIfNeeded: index)),
+            count: Int(length)
+        )
+    }
+
+    borrowing func source(_ index: Int) -> TransportAddress {
+        var native = cl_address()
+        unsafe cl_receive_source(self.batch, CInt(truncatingIfNeeded: index), &native)
+        return TransportAddress(high: native.high, low: native.low, port: native.port, scope: native.scope)
+    }
+
+    /// What the kernel dropped so far on the socket that was read last.
+    var overflow: UInt32 { unsafe cl_receive_overflow(self.batch) }
+}

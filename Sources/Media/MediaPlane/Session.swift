@@ -1,0 +1,134 @@
+import Basics
+import Forwarding
+import CongestionControl
+import MediaControl
+import Negotiation
+import PeerSession
+import RTP
+
+typealias SessionPointer = UnsafeMutablePointer<Session>
+typealias TrackPointer = UnsafeMutablePointer<Track>
+typealias LegPointer = UnsafeMutablePointer<Leg>
+
+/// One peer connection on this worker. Lives at a fixed place in memory from `apply` to `close`, so that tracks and legs
+/// can point to it.
+@safe
+struct Session: ~Copyable {
+    let id: SessionID
+    /// Position in the router's table and in its timer wheel.
+    let index: Int
+    var peer: PeerSession
+    var configuration: SessionConfiguration
+    let createdAt: Instant
+    var hasReportedFirstMedia = false
+
+    // Where media goes.
+    var destination = TransportAddress(high: 0, low: 0, port: 0)
+    /// The socket that the selected pair's checks arrive on.
+    var socket = 0
+    var isConnected = false
+    /// Addresses that the router's table holds for this session.
+    var addresses: [TransportAddress] = []
+
+    // What it publishes.
+    /// The ids that this client gave the extensions; they are the same in all of its m-lines (RFC 9143 §9.1).
+    var extensions = HeaderExtensionMap()
+    /// By payload type: what kind of packet it is, and of which section when that is unambiguous.
+    var tracks: [TrackPointer] = unsafe []
+    var routes = InlineArray<32, InboundRoute>(repeating: InboundRoute())
+    var feedback = TransportFeedbackRecorder()
+    var feedbackBuilder: TransportFeedbackBuilder
+    var usesTransportFeedback = false
+    /// The media SSRC that transport-wide feedback names: the last that a packet came from.
+    var feedbackSSRC = SSRC(0)
+    var clock = PublisherClock()
+    /// Whether feedback may go out without a report in front of it (RFC 5506).
+    var isReducedSize = false
+    /// The SSRC that this session's own RTCP comes from when it sends no media.
+    let rtcpSSRC: SSRC
+    var rateLimiter: PacketRateLimiter
+
+    // What it is sent.
+    var legs: [LegPointer] = unsafe []
+    var nextReport: Instant
+    /// When the transport wants to be called.
+    var peerDeadline = Instant.zero
+    /// When reports, feedback, NACKs or selectors are due, whichever is first.
+    var mediaDeadline = Instant.zero
+    /// Local username fragments under which checks find this session.
+    var fragmentKeys: [UInt64] = []
+    var nextSelection = Instant.zero
+
+    // Transport statistics.
+    var packetsReceived: UInt64 = 0
+    var bytesReceived: UInt64 = 0
+    var packetsSent: UInt64 = 0
+    var bytesSent: UInt64 = 0
+    var srtpProfileName = ""
+
+    init(
+        id: SessionID,
+        index: Int,
+        peer: consuming PeerSession,
+        configuration: SessionConfiguration,
+        rtcpSSRC: SSRC,
+        packetsPerSecond: Int,
+        at now: Instant
+    ) {
+        self.id = id
+        self.index = index
+        self.peer = peer
+        self.configuration = configuration
+        self.createdAt = now
+        self.rtcpSSRC = rtcpSSRC
+        self.feedbackBuilder = TransportFeedbackBuilder(senderSSRC: rtcpSSRC, mediaSSRC: rtcpSSRC)
+        self.rateLimiter = PacketRateLimiter(packetsPerSecond: packetsPerSecond, at: now)
+        self.nextReport = now + .milliseconds(500)
+    }
+}
+
+/// Where the packets of one inbound SSRC belong.
+@safe
+struct InboundRoute {
+    enum Role: UInt8 {
+        case unknown
+        case media
+        case retransmission
+    }
+
+    var ssrc = SSRC(0)
+    var track: TrackPointer?
+    var layer = 0
+    var role = Role.unknown
+
+    init() { unsafe self.track = nil }
+    init(ssrc: SSRC, track: TrackPointer, layer: Int, role: Role) {
+        self.ssrc = ssrc
+        unsafe self.track = unsafe track
+        self.layer = layer
+        self.role = role
+    }
+}
+
+/// A token bucket over packets: `limits.packetsPerSecondPerTransport`, with one second's worth of burst.
+///
+/// A publisher with valid keys can still flood (ASVS 17.2.5); what it sends beyond the limit is dropped before it is
+/// decrypted.
+struct PacketRateLimiter {
+    private let nanosecondsPerPacket: Int64
+    private var nextFree: Int64
+
+    /// - Parameter packetsPerSecond: 0 = no limit.
+    init(packetsPerSecond: Int, at now: Instant) {
+        self.nanosecondsPerPacket = packetsPerSecond > 0 ? 1_000_000_000 / Int64(packetsPerSecond) : 0
+        self.nextFree = now.nanoseconds
+    }
+
+    @inline(__always)
+    mutating func allows(at now: Instant) -> Bool {
+        if self.nanosecondsPerPacket == 0 { return true }
+        if self.nextFree > now.nanoseconds + 1_000_000_000 { return false }
+        self.nextFree = max(self.nextFree, now.nanoseconds) &+ self.nanosecondsPerPacket
+        return true
+    }
+}

@@ -1,0 +1,31 @@
+import RTP
+
+/// A published packet in hand: opened, parsed, still in the receive buffer.
+@safe
+struct SourcePacket {
+    /// Header, payload and padding.
+    let bytes: UnsafeMutableRawBufferPointer
+    let header: RTPHeaderInfo
+    /// Without padding.
+    let payloadLength: Int
+    /// As the publisher wrote it: legs change the fields in place, one after the other.
+    var vp8: VP8Descriptor?
+
+    init(bytes: UnsafeMutableRawBufferPointer, header: RTPHeaderInfo, payloadLength: Int) {
+        unsafe self.bytes = unsafe bytes
+        self.header = header
+        self.payloadLength = payloadLength
+    }
+
+    /// `init` is only reached with lengths that were checked against `bytes`.
+    @inline(__always)
+    var payload: UnsafeMutableRawBufferPointer {
+        unsafe UnsafeMutableRawBufferPointer(
+            rebasing: self.bytes[self.header.headerLength..<(self.header.headerLength + self.payloadLength)])
+    }
+
+    var withoutPadding: UnsafeMutableRawBufferPointer {
+        unsafe UnsafeMutableRawBufferPointer(
+            rebasing: self.bytes[0..<(self.header.headerLength + self.payloadLength)])
+    }
+}

@@ -1,0 +1,186 @@
+import Basics
+import Forwarding
+import MediaControl
+import Negotiation
+import RTP
+
+/// One published m-line and everyone who is sent it.
+@safe
+struct Track: ~Copyable {
+    static let maximumLayerCount = 4
+
+    /// What a payload type of this m-line carries.
+    struct Format {
+        enum Role: UInt8 { case none, media, retransmission }
+        var role = Role.none
+        /// `media`: the codec. `retransmission`: that of the format it repairs.
+        var payload = PayloadFormat.other
+        /// `retransmission`: the payload type that it repairs.
+        var repaired: UInt8 = 0
+        var codec: Codec?
+        var clockRate: UInt32 = 90_000
+    }
+
+    let owner: SessionPointer
+    let source: PublishedTrack
+    let kind: MediaKind
+    var section: NegotiatedSection
+    let mid: ShortText?
+    var formats = InlineArray<128, Format>(repeating: Format())
+    /// `maximumLayerCount` of them; the first `layerCount` are in use.
+    let layers: UnsafeMutablePointer<SourceLayer>
+    var layerCount = 1
+    var isMuted = false
+    /// Of the last media packet.
+    var codec: Codec?
+    /// Something that rooms should hear has changed since the last `layersChanged`.
+    var hasNews = false
+
+    /// Who is sent this track: walked for every packet.
+    private var legStorage: UnsafeMutablePointer<LegPointer>
+    private var legCapacity = 4
+    private(set) var legCount = 0
+
+    init(owner: SessionPointer, source: PublishedTrack, section: NegotiatedSection) {
+        unsafe self.owner = unsafe owner
+        self.source = source
+        self.kind = section.kind
+        self.section = section
+        self.mid = ShortText(section.mid)
+        unsafe self.layers = .allocate(capacity: Self.maximumLayerCount)
+        for index in 0..<Self.maximumLayerCount { unsafe (self.layers + index).initialize(to: SourceLayer(kind: section.kind)) }
+        unsafe self.legStorage = .allocate(capacity: self.legCapacity)
+        self.apply(section)
+    }
+
+    deinit {
+        unsafe self.layers.deinitialize(count: Self.maximumLayerCount)
+        unsafe self.layers.deallocate()
+        unsafe self.legStorage.deallocate()
+    }
+
+    /// Takes over what a (re)negotiation says of codecs, layers and SSRCs.
+    mutating func apply(_ section: NegotiatedSection) {
+        self.section = section
+        for index in 0..<128 { self.formats[index] = Format() }
+        for codec in section.codecs where codec.payloadType < 128 {
+            let payload = PayloadFormat(codec.codec)
+            self.formats[Int(codec.payloadType)] = Format(
+                role: .media,
+                payload: payload,
+                codec: codec.codec,
+                clockRate: codec.clockRate
+            )
+            if let rtx = codec.rtxPayloadType, rtx < 128 {
+                self.formats[Int(rtx)] = Format(
+                    role: .retransmission,
+                    payload: payload,
+                    repaired: codec.payloadType,
+                    codec: codec.codec,
+                    clockRate: codec.clockRate
+                )
+            }
+        }
+        self.layerCount = max(1, min(Self.maximumLayerCount, section.rids.count))
+        for (index, rid) in section.rids.prefix(Self.maximumLayerCount).enumerated() {
+            unsafe self.layers[index].rid = rid
+        }
+        // SSRCs that were announced stand in the order of the layers, with and without RIDs.
+        for (index, ssrc) in section.remoteSSRCs.prefix(self.layerCount).enumerated() {
+            unsafe self.layers[index].announced = ssrc
+        }
+        _ = self.orderLayers()
+    }
+
+    /// What ties a publisher's streams together (RFC 3550 §6.5.1).
+    var cname: String { self.section.cname ?? "sluice-\(self.source.session)" }
+
+    func format(_ payloadType: UInt8) -> Format { self.formats[Int(payloadType & 0x7F)] }
+
+    /// The layer that a RID names.
+    func layer(rid: ShortText) -> Int? {
+        for index in 0..<self.layerCount where unsafe rid == self.layers[index].ridText { return index }
+        return nil
+    }
+
+    // MARK: The order of layers
+
+    /// From layer (its place in the offer) to rank (0 = smallest picture): selectors think in ranks.
+    private var ranks = SIMD4<UInt8>(0, 1, 2, 3)
+
+    @inline(__always)
+    func rank(layer: Int) -> Int { Int(self.ranks[layer & 3]) }
+
+    func layer(rank: Int) -> Int {
+        for layer in 0..<self.layerCount where self.rank(layer: layer) == rank { return layer }
+        return 0
+    }
+
+    /// Orders the layers by the size of their pictures, as far as these are known, else by what their names usually
+    /// mean, else by their place in the offer. Returns whether the order changed.
+    mutating func orderLayers() -> Bool {
+        var keys: [(layer: Int, key: Int)] = []
+        let areKnown = (0..<self.layerCount).allSatisfy { unsafe self.layers[$0].width != nil }
+        for layer in 0..<self.layerCount {
+            let key: Int
+            if areKnown {
+                key = unsafe (self.layers[layer].width ?? 0) * (self.layers[layer].height ?? 0)
+            } else {
+                key = unsafe Self.usualOrder[self.layers[layer].rid] ?? layer
+            }
+            keys.append((layer, key))
+        }
+        var ranks = SIMD4<UInt8>(0, 1, 2, 3)
+        for (rank, entry) in keys.sorted(by: { ($0.key, $0.layer) < ($1.key, $1.layer) }).enumerated() {
+            ranks[entry.layer] = UInt8(rank)
+        }
+        defer { self.ranks = ranks }
+        return self.ranks != ranks
+    }
+
+    /// Quarter, half, full; low, middle, high: what the SDKs of the field call their layers.
+    private static let usualOrder: [String: Int] = [
+        "q": 0, "h": 1, "f": 2, "l": 0, "m": 1, "low": 0, "mid": 1, "medium": 1, "high": 2, "lo": 0, "hi": 2, "r0": 0,
+        "r1": 1, "r2": 2, "0": 0, "1": 1, "2": 2,
+    ]
+
+    // MARK: Legs
+
+    var legs: UnsafeBufferPointer<LegPointer> {
+        unsafe UnsafeBufferPointer(start: self.legStorage, count: self.legCount)
+    }
+
+    mutating func add(_ leg: LegPointer) {
+        if self.legCount == self.legCapacity {
+            let larger = UnsafeMutablePointer<LegPointer>.allocate(capacity: self.legCapacity * 2)
+            unsafe larger.moveInitialize(from: self.legStorage, count: self.legCount)
+            unsafe self.legStorage.deallocate()
+            unsafe self.legStorage = larger
+            self.legCapacity *= 2
+        }
+        unsafe (self.legStorage + self.legCount).initialize(to: leg)
+        self.legCount += 1
+    }
+
+    mutating func remove(_ leg: LegPointer) {
+        for index in 0..<self.legCount where unsafe self.legStorage[index] == leg {
+            self.legCount -= 1
+            unsafe self.legStorage[index] = self.legStorage[self.legCount]
+            return
+        }
+    }
+}
+
+extension PayloadFormat {
+    init(_ codec: Codec) {
+        self =
+            switch codec {
+            case .opus: .opus
+            case .red: .red
+            case .vp8: .vp8
+            case .vp9: .vp9
+            case .h264: .h264
+            case .av1: .av1
+            }
+    }
+}

@@ -1,0 +1,46 @@
+package import Basics
+import CLinux
+
+/// A bound, non-blocking UDP socket, closed exactly once.
+final class UDPSocket: Sendable {
+    let descriptor: CInt
+    let address: TransportAddress
+    let receiveBufferByteCount: Int
+    let sendBufferByteCount: Int
+
+    /// Asked for; the kernel cuts it at `net.core.rmem_max`. At 10,000 packets a second 4 MiB are about 0.3 s.
+    private static let bufferByteCount: CInt = 4 << 20
+
+    init(binding address: TransportAddress) throws(MediaPlaneError) {
+        var native = cl_address(high: address.high, low: address.low, scope: address.scope, port: address.port)
+        let descriptor = unsafe cl_udp_socket(&native, Self.bufferByteCount, Self.bufferByteCount)
+        guard descriptor >= 0 else { throw .bindFailed(address, errno: -descriptor) }
+        self.descriptor = descriptor
+        let port = UInt16(truncatingIfNeeded: cl_socket_local_port(descriptor))
+        self.address = address.withPort(port)
+        self.receiveBufferByteCount = Int(cl_socket_receive_buffer(descriptor))
+        self.sendBufferByteCount = Int(cl_socket_send_buffer(descriptor))
+    }
+
+    deinit { _ = cl_close(self.descriptor) }
+
+    /// The addresses of this machine's interfaces, without link-local ones, which no answer may carry (RFC 8445 §5.1.1.1).
+    static func interfaceAddresses() -> [TransportAddress] {
+        var native = [cl_address](repeating: cl_address(), count: 64)
+        let count = unsafe native.withUnsafeMutableBufferPointer { buffer in
+            unsafe cl_interface_addresses(buffer.baseAddress, CInt(buffer.count))
+        }
+        return native.prefix(Int(max(0, count)))
+            .map { TransportAddress(high: $0.high, low: $0.low, port: 0, scope: $0.scope) }
+            .filter { !$0.isLinkLocal }
+    }
+}
+
+/// Why the media plane could not start.
+package enum MediaPlaneError: Error, Equatable {
+    case bindFailed(TransportAddress, errno: Int32)
+    /// `media.host` names no address that can be bound.
+    case noAddress
+    /// epoll, eventfd, threads or memory.
+    case systemRefused(call: String, errno: Int32)
+}

@@ -1,0 +1,152 @@
+import MediaPlane
+import Observability
+
+/// What media workers count, as metrics of `docs/metrics.md`.
+enum MediaMetrics {
+    /// One family list for each worker; the registry adds them up.
+    static func families(_ counters: [RouterCounters]) -> [MetricFamily] {
+        counters.enumerated().flatMap { index, counters in
+            Self.rtp(counters) + Self.repair(counters) + Self.transport(counters) + Self.worker(counters, index: index)
+        }
+    }
+
+    private static func rtp(_ counters: RouterCounters) -> [MetricFamily] {
+        func byKind(_ name: String, _ incoming: RouterCounters.ByKind, _ outgoing: RouterCounters.ByKind)
+            -> MetricFamily
+        {
+            MetricFamily(
+                name,
+                [
+                    sample(incoming.audio, ("direction", "in"), ("kind", "audio")),
+                    sample(incoming.video, ("direction", "in"), ("kind", "video")),
+                    sample(outgoing.audio, ("direction", "out"), ("kind", "audio")),
+                    sample(outgoing.video, ("direction", "out"), ("kind", "video")),
+                ]
+            )
+        }
+        func dropped(_ count: UInt64, _ direction: String, _ reason: String) -> MetricSample {
+            sample(count, ("direction", direction), ("reason", reason))
+        }
+        return [
+            byKind("sluice_rtp_packets_total", counters.packetsIn, counters.packetsOut),
+            byKind("sluice_rtp_bytes_total", counters.bytesIn, counters.bytesOut),
+            MetricFamily(
+                "sluice_rtp_dropped_packets_total",
+                [
+                    dropped(counters.droppedInReplay, "in", "replay"),
+                    dropped(counters.droppedInAuthentication, "in", "auth"),
+                    // From an address that no ICE check has vouched for: it is not authenticated either.
+                    dropped(counters.droppedInUnknownSource, "in", "auth"),
+                    dropped(counters.droppedInUnknownSSRC, "in", "unknownSSRC"),
+                    dropped(counters.droppedInMalformed, "in", "malformed"),
+                    dropped(counters.droppedInRateLimited, "in", "rateLimited"),
+                    dropped(counters.droppedOutLayer, "out", "layer"),
+                    dropped(counters.droppedOutNoRoom, "out", "queueFull"),
+                    dropped(counters.droppedOutSendError, "out", "sendError"),
+                ]
+            ),
+            MetricFamily(
+                "sluice_rtp_lost_packets_total",
+                [
+                    sample(counters.packetsLostIn, ("direction", "in")),
+                    sample(counters.packetsLostOut, ("direction", "out")),
+                ]
+            ),
+        ]
+    }
+
+    private static func repair(_ counters: RouterCounters) -> [MetricFamily] {
+        func request(_ count: UInt64, _ direction: String, _ type: String, _ result: String) -> MetricSample {
+            sample(count, ("direction", direction), ("type", type), ("result", result))
+        }
+        func switched(_ count: UInt64, to direction: String) -> MetricSample {
+            // Without bandwidth estimation, a layer changes only because the publisher starts or stops sending one.
+            sample(count, ("axis", "spatial"), ("to", direction), ("reason", "publisher"))
+        }
+        return [
+            MetricFamily(
+                "sluice_nack_requests_total",
+                [sample(counters.nacksIn, ("direction", "in")), sample(counters.nacksOut, ("direction", "out"))]
+            ),
+            MetricFamily(
+                "sluice_retransmissions_total",
+                [
+                    sample(counters.retransmissionsSent, ("result", "sent")),
+                    sample(counters.retransmissionsMissed, ("result", "missed")),
+                ]
+            ),
+            MetricFamily(
+                "sluice_keyframe_requests_total",
+                [
+                    request(counters.pictureLossForwarded, "in", "pli", "forwarded"),
+                    request(counters.pictureLossThrottled, "in", "pli", "throttled"),
+                    request(counters.fullIntraForwarded, "in", "fir", "forwarded"),
+                    request(counters.fullIntraThrottled, "in", "fir", "throttled"),
+                    request(counters.keyFrameRequestsOut, "out", "pli", "forwarded"),
+                ]
+            ),
+            MetricFamily(
+                "sluice_layer_switches_total",
+                [switched(counters.switchesUp, to: "up"), switched(counters.switchesDown, to: "down")]
+            ),
+            MetricFamily("sluice_forward_duration_seconds", [histogram(counters.forwardDuration)]),
+        ]
+    }
+
+    private static func transport(_ counters: RouterCounters) -> [MetricFamily] {
+        func connection(_ count: UInt64, _ result: String, family: String?) -> MetricSample {
+            // What never connected, or is gone, has no address any more.
+            let labels = [("protocol", "udp")] + (family.map { [("family", $0)] } ?? []) + [("result", result)]
+            return MetricSample(labels.map { MetricLabel($0, $1) }, .count(count))
+        }
+        return [
+            MetricFamily(
+                "sluice_ice_connections_total",
+                [
+                    connection(counters.iceConnectedIPv4, "connected", family: "ipv4"),
+                    connection(counters.iceConnectedIPv6, "connected", family: "ipv6"),
+                    connection(counters.iceFailed, "failed", family: nil),
+                    connection(counters.iceLost, "lost", family: nil),
+                ]
+            ),
+            MetricFamily(
+                "sluice_dtls_handshakes_total",
+                [
+                    sample(counters.handshakesOK, ("result", "ok")),
+                    sample(counters.handshakesFailed, ("result", "failed")),
+                    sample(counters.handshakesWrongFingerprint, ("result", "fingerprintMismatch")),
+                    sample(counters.handshakesTimedOut, ("result", "timeout")),
+                ]
+            ),
+            MetricFamily("sluice_dtls_handshake_duration_seconds", [histogram(counters.handshakeDuration)]),
+        ]
+    }
+
+    private static func worker(_ counters: RouterCounters, index: Int) -> [MetricFamily] {
+        let label = MetricLabel("worker", String(index))
+        return [
+            MetricFamily(
+                "sluice_worker_busy_ratio",
+                [MetricSample([label], .number(Double(counters.busyPermille) / 1_000))]
+            ),
+            MetricFamily("sluice_worker_sessions", [MetricSample([label], .count(counters.sessions))]),
+            MetricFamily(
+                "sluice_socket_dropped_packets_total",
+                [MetricSample([label], .count(counters.socketDropped))]
+            ),
+        ]
+    }
+
+    private static func sample(_ count: UInt64, _ labels: (String, String)...) -> MetricSample {
+        MetricSample(labels.map { MetricLabel($0.0, $0.1) }, .count(count))
+    }
+
+    private static func histogram(_ durations: DurationHistogram) -> MetricSample {
+        let counts = durations.buckets.indices.map { durations.buckets[$0] }
+        let sum = Double(durations.sumNanoseconds) / 1e9
+        return MetricSample(
+            [],
+            .histogram(HistogramSnapshot(bounds: DurationHistogram.bounds, counts: counts, sum: sum))
+        )
+    }
+}

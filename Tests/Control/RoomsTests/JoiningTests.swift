@@ -1,0 +1,173 @@
+import Basics
+import Rooms
+import Testing
+
+@Suite struct JoiningTests {
+    @Test func aRoomIsThereFromTheFirstJoin() async throws {
+        let scenario = Scenario()
+        #expect(await scenario.directory.room(RoomID("r")) == nil)
+        let alice = try await scenario.join("alice")
+        #expect(await scenario.directory.room(RoomID("r")) === alice.room)
+        #expect(alice.joined.participants.isEmpty)
+        #expect(alice.id.value.hasPrefix("PA_"))
+    }
+
+    @Test func everybodyHearsOfEverybodyElse() async throws {
+        let scenario = Scenario()
+        let alice = try await scenario.join("alice")
+        let bob = try await scenario.join("bob")
+        #expect(bob.joined.participants.map(\.identity) == ["alice"])
+        #expect(alice.events.take() == ["joined bob"])
+        #expect(bob.events.take().isEmpty)
+        await bob.leave()
+        #expect(alice.events.take() == ["left left"])
+        #expect(bob.events.take() == ["removed left"])
+    }
+
+    @Test func theNewerOfTwoWithOneIdentityStays() async throws {
+        let scenario = Scenario()
+        let watcher = try await scenario.join("watcher")
+        let first = try await scenario.join("alice")
+        let second = try await scenario.join("alice")
+        #expect(first.id != second.id)
+        #expect(first.events.take() == ["removed duplicateIdentity"])
+        #expect(watcher.events.take() == ["joined alice", "left duplicateIdentity", "joined alice"])
+        #expect(second.joined.participants.map(\.identity) == ["watcher"])
+    }
+
+    @Test func theSameIdentityInTwoRoomsIsTwoParticipants() async throws {
+        let scenario = Scenario()
+        let first = try await scenario.join("alice", room: "a")
+        _ = try await scenario.join("alice", room: "b")
+        #expect(first.events.take().isEmpty)
+    }
+
+    @Test func aFullRoomTakesNobodyButWhoReplacesThemselves() async throws {
+        let scenario = Scenario(RoomSettings(maxParticipants: 2))
+        _ = try await scenario.join("alice")
+        _ = try await scenario.join("bob")
+        await #expect { _ = try await scenario.join("carol") } throws: { ($0 as? RoomError)?.code == .roomFull }
+        _ = try await scenario.join("bob")
+    }
+
+    @Test func theServerHasABoundOnRooms() async throws {
+        let scenario = Scenario(RoomSettings(maxRooms: 1))
+        _ = try await scenario.join("alice", room: "a")
+        await #expect { _ = try await scenario.join("alice", room: "b") } throws: { ($0 as? RoomError)?.code == .roomFull }
+    }
+
+    @Test func aWHEPSubscriberIsSeenByNobody() async throws {
+        let scenario = Scenario()
+        let alice = try await scenario.join("alice")
+        let viewer = try await scenario.join("alice") { $0.kind = .whep }
+        #expect(alice.events.take().isEmpty)
+        #expect(await alice.room.visibleParticipants.map(\.identity) == ["alice"])
+        await viewer.leave()
+        #expect(alice.events.take().isEmpty)
+    }
+
+    @Test func anEmptyRoomIsKeptForItsTimeAndNoLonger() async throws {
+        let scenario = Scenario(RoomSettings(emptyTimeout: .seconds(60)))
+        let alice = try await scenario.join("alice")
+        await scenario.wait(seconds: 300)
+        #expect(await scenario.directory.room(RoomID("r")) != nil)
+        await alice.leave()
+        await scenario.wait(seconds: 1)
+        await scenario.wait(seconds: 58)
+        #expect(await scenario.directory.room(RoomID("r")) != nil)
+        await scenario.wait(seconds: 2)
+        #expect(await scenario.directory.room(RoomID("r")) == nil)
+        // And a name that was in use can be used again.
+        let again = try await scenario.join("alice")
+        #expect(again.room !== alice.room)
+    }
+
+    @Test func aLostConnectionCanBeResumedForAWhile() async throws {
+        let scenario = Scenario()
+        let watcher = try await scenario.join("watcher")
+        let alice = try await scenario.join("alice")
+        _ = watcher.events.take()
+        await alice.room.detach(alice.id, resumeToken: alice.joined.resumeToken, at: scenario.clock.now)
+        await scenario.wait(seconds: 14)
+        let events = Events()
+        let resumed = await scenario.directory.resume(RoomID("r"), token: alice.joined.resumeToken) { events.append($0) }
+        #expect(resumed?.participant == alice.id)
+        #expect(resumed?.resumeToken != alice.joined.resumeToken)
+        await scenario.wait(seconds: 60)
+        #expect(watcher.events.take().isEmpty)
+        // The loss of the old connection comes late, and means nothing.
+        await alice.room.detach(alice.id, resumeToken: alice.joined.resumeToken, at: scenario.clock.now)
+        await scenario.wait(seconds: 60)
+        #expect(watcher.events.take().isEmpty)
+        // The token was good once.
+        #expect(await scenario.directory.resume(RoomID("r"), token: alice.joined.resumeToken) { _ in } == nil)
+    }
+
+    @Test func aLostConnectionEndsTheParticipantAfter15Seconds() async throws {
+        let scenario = Scenario()
+        let watcher = try await scenario.join("watcher")
+        let alice = try await scenario.join("alice")
+        _ = watcher.events.take()
+        await alice.room.detach(alice.id, resumeToken: alice.joined.resumeToken, at: scenario.clock.now)
+        await scenario.wait(seconds: 15)
+        #expect(watcher.events.take() == ["left connectionLost"])
+        #expect(await scenario.directory.resume(RoomID("r"), token: alice.joined.resumeToken) { _ in } == nil)
+    }
+
+    @Test func resumingBeforeTheOldConnectionIsKnownDeadEndsIt() async throws {
+        let scenario = Scenario()
+        let alice = try await scenario.join("alice")
+        let resumed = await scenario.directory.resume(RoomID("r"), token: alice.joined.resumeToken) { _ in }
+        #expect(resumed?.participant == alice.id)
+        #expect(alice.events.take() == ["resumed elsewhere"])
+    }
+
+    @Test func drainingTakesNobodyAndTellsEverybody() async throws {
+        let scenario = Scenario()
+        let alice = try await scenario.join("alice")
+        await scenario.directory.drain(deadline: 1_000)
+        await scenario.directory.drain(deadline: 2_000)
+        #expect(alice.events.take() == ["draining 1000"])
+        for room in ["r", "other"] {
+            await #expect { _ = try await scenario.join("bob", room: room) } throws: { ($0 as? RoomError)?.code == .draining }
+        }
+        await alice.leave()
+        await scenario.wait(seconds: 1)
+        #expect(await scenario.directory.all.isEmpty)
+    }
+
+    @Test func closingARoomEndsEverybodyInIt() async throws {
+        let scenario = Scenario()
+        let alice = try await scenario.join("alice")
+        #expect(await scenario.directory.close(RoomID("r")))
+        #expect(alice.events.take() == ["removed roomClosed"])
+        #expect(await !scenario.directory.close(RoomID("r")))
+        #expect(try await scenario.join("alice").room !== alice.room)
+    }
+
+    @Test func metadataIsBoundedAndTold() async throws {
+        let scenario = Scenario()
+        let alice = try await scenario.join("alice")
+        let bob = try await scenario.join("bob")
+        _ = alice.events.take()
+        try await bob.room.setMetadata(["hand": true], of: bob.id)
+        #expect(alice.events.take() == ["changed bob"])
+        let large = JSONValue.string(String(repeating: "x", count: 4_095))
+        await #expect { try await bob.room.setMetadata(large, of: bob.id) } throws: {
+            ($0 as? RoomError)?.code == .badMessage
+        }
+        #expect(alice.events.take().isEmpty)
+    }
+
+    @Test func messagesArePassedOnWithinTheRoomOnly() async throws {
+        let scenario = Scenario()
+        let alice = try await scenario.join("alice")
+        let bob = try await scenario.join("bob")
+        let stranger = try await scenario.join("carol", room: "other")
+        try await alice.room.relay(type: "offer", payload: ["sdp": "x"], from: alice.id, to: bob.id.value)
+        #expect(bob.events.all == [.relayed(type: "offer", from: alice.id, payload: ["sdp": "x"])])
+        await #expect {
+            try await alice.room.relay(type: "offer", payload: [:], from: alice.id, to: stranger.id.value)
+        } throws: { ($0 as? RoomError)?.code == .noSuchParticipant }
+    }
+}

@@ -1,0 +1,93 @@
+import Basics
+import Logging
+import MediaControl
+@testable import Rooms
+import Synchronization
+
+/// A directory with one recording worker and a clock that stands still until it is moved.
+struct Scenario {
+    let worker = RecordingWorker()
+    let directory: RoomDirectory
+    let clock: ManualClock
+
+    final class ManualClock: Sendable {
+        private let nanoseconds = Atomic<Int64>(0)
+        var now: Instant { Instant(nanoseconds: self.nanoseconds.load(ordering: .relaxed)) }
+        func advance(seconds: Int64) { self.nanoseconds.wrappingAdd(seconds * 1_000_000_000, ordering: .relaxed) }
+    }
+
+    init(_ settings: RoomSettings = RoomSettings()) {
+        let clock = ManualClock()
+        self.clock = clock
+        self.directory = RoomDirectory(
+            workers: OneWorker(worker: self.worker),
+            settings: settings,
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
+            now: { clock.now }
+        )
+    }
+
+    func join(_ identity: String, room: String = "r", change: (inout JoinRequest) -> Void = { _ in }) async throws -> Member {
+        var request = JoinRequest(kind: .websocket, identity: identity)
+        change(&request)
+        let events = Events()
+        let joined = try await self.directory.join(RoomID(room), request) { events.append($0) }
+        return Member(joined: joined, events: events)
+    }
+
+    func wait(seconds: Int64) async {
+        self.clock.advance(seconds: seconds)
+        await self.directory.tick()
+    }
+}
+
+/// What a participant was told.
+final class Events: Sendable {
+    private let list = Mutex<[RoomEvent]>([])
+    func append(_ event: RoomEvent) { self.list.withLock { $0.append(event) } }
+    var all: [RoomEvent] { self.list.withLock { $0 } }
+
+    /// Takes everything out, in words.
+    func take() -> [String] {
+        self.list.withLock { list in
+            defer { list = [] }
+            return list.map { event in
+                switch event {
+                case .participantJoined(let info): "joined \(info.identity)"
+                case .participantLeft(_, let reason): "left \(reason.rawValue)"
+                case .participantChanged(let info): "changed \(info.identity)"
+                case .trackPublished(_, let track, _): "published \(track.kind.name) \(track.source.rawValue)"
+                case .trackUnpublished: "unpublished"
+                case .subscribed(_, let mid): "subscribed \(mid)"
+                case .layer(_, let selection): "layer \(selection.spatial)"
+                case .quality: "quality"
+                case .relayed(let type, _, _): "relayed \(type)"
+                case .draining(let deadline): "draining \(deadline)"
+                case .removed(let reason): "removed \(reason.rawValue)"
+                case .resumedElsewhere: "resumed elsewhere"
+                }
+            }
+        }
+    }
+}
+
+struct Member {
+    let joined: JoinedRoom
+    let events: Events
+
+    var room: Room { self.joined.room }
+    var id: ParticipantID { self.joined.participant }
+
+    @discardableResult
+    func offer(_ offer: Offer) async throws -> AnsweredOffer { try await self.room.offer(offer.sdp, from: self.id) }
+
+    func leave() async { await self.room.leave(self.id) }
+
+    var tracks: [TrackInfo] {
+        get async { await self.room.visibleParticipants.first { $0.id == self.id }?.tracks ?? [] }
+    }
+
+    var bindings: [String: TrackID] {
+        get async throws { try await self.room.report(of: self.id).bindings }
+    }
+}

@@ -1,0 +1,236 @@
+import Basics
+import Rooms
+import Signalling
+import Testing
+
+/// The protocol of design/interfaces.md, section 4, over a real WebSocket.
+@Suite(.timeLimit(.minutes(2))) struct SignallingFlowTests {
+    @Test func twoJoinAndOneIsSentWhatTheOtherPublishes() async throws {
+        try await TestServer.run { server in
+            try await WebSocketClient.open(port: server.port) { alice in
+                #expect(alice.handshake.status == 101)
+                #expect(alice.handshake.headers["sec-websocket-protocol"] == "sluice.v1")
+                let joined = try await alice.join(identity: "alice")
+                #expect(joined["roomId"] == "r")
+                #expect(joined["participants"] == [])
+                #expect(joined["iceServers"] == [])
+                #expect(joined["resumeToken"]?.stringValue?.isEmpty == false)
+                #expect(joined["serverVersion"]?.stringValue?.isEmpty == false)
+                let aliceID = try #require(joined["participantId"]?.stringValue)
+
+                try await alice.send("publish", ["tracks": [["mid": "0", "source": "screen", "name": "slides"]]])
+                try await alice.send("offer", ["sdp": .string(Offer().publishing("video").sdp)], id: 2)
+                let published = try await alice.expect("trackPublished")
+                #expect(published["mid"] == "0")
+                let answer = try await alice.expect("answer")
+                #expect(answer["sdp"]?.stringValue?.hasPrefix("v=0\r\n") == true)
+                #expect(answer["bindings"] == [])
+
+                try await WebSocketClient.open(port: server.port) { bob in
+                    let joined = try await bob.join(identity: "bob")
+                    let track = try #require(joined["participants"]?.arrayValue?.first?["tracks"]?.arrayValue?.first)
+                    #expect(track["source"] == "screen")
+                    #expect(track["name"] == "slides")
+                    #expect(track["kind"] == "video")
+                    #expect(track["codec"] == "vp8")
+                    #expect(track["muted"] == false)
+                    try await bob.send("offer", ["sdp": .string(Offer().taking("video").sdp)], id: 7)
+                    let answer = try await bob.expect("answer")
+                    #expect(answer["bindings"] == [["mid": "0", "trackId": track["id"] ?? .null]])
+                    #expect(answer["sdp"]?.stringValue?.contains("a=msid:\(aliceID) ") == true)
+                }
+                #expect(try await alice.expect("participantJoined")["participant"]?["identity"] == "bob")
+            }
+        }
+    }
+
+    @Test func aTrackThatComesLaterIsToldWithItsSection() async throws {
+        try await TestServer.run { server in
+            try await WebSocketClient.open(port: server.port) { bob in
+                _ = try await bob.join(identity: "bob")
+                try await bob.send("offer", ["sdp": .string(Offer().taking("audio", "video").sdp)])
+                _ = try await bob.expect("answer")
+                try await WebSocketClient.open(port: server.port) { alice in
+                    _ = try await alice.join(identity: "alice")
+                    try await alice.send("offer", ["sdp": .string(Offer().publishing("video").sdp)])
+                    _ = try await alice.expect("answer")
+                    try await alice.send("leave")
+                    #expect(try await alice.expectClose() == 1000)
+                }
+                let track = try await bob.expect("trackPublished")["track"]?["id"]
+                #expect(try await bob.expect("subscribed") == ["trackId": track ?? .null, "mid": "1"])
+                #expect(try await bob.expect("trackUnpublished") == ["trackId": track ?? .null])
+                #expect(try await bob.expect("participantLeft")["reason"] == "left")
+            }
+        }
+    }
+
+    @Test func withoutAutoSubscribeTheClientChooses() async throws {
+        try await TestServer.run { server in
+            try await WebSocketClient.open(port: server.port) { alice in
+                _ = try await alice.join(identity: "alice")
+                try await alice.send("offer", ["sdp": .string(Offer().publishing("video").sdp)])
+                let track = try await alice.expect("trackPublished")["track"]?["id"] ?? .null
+                try await WebSocketClient.open(port: server.port) { bob in
+                    try await bob.send("join", ["roomId": "r", "autoSubscribe": false])
+                    _ = try await bob.expect("joined")
+                    try await bob.send("offer", ["sdp": .string(Offer().taking("video").sdp)])
+                    #expect(try await bob.expect("answer")["bindings"] == [])
+                    try await bob.send("subscribe", ["trackId": track, "mid": "0"], id: 5)
+                    #expect(try await bob.expect("subscribed") == ["trackId": track, "mid": "0"])
+                    try await bob.send("prefer", ["trackId": track, "maxHeight": 360, "priority": 200, "paused": true])
+                    try await bob.send("unsubscribe", ["trackId": track], id: 6)
+                    #expect(try await bob.expect("unsubscribed") == ["trackId": track])
+                    try await bob.send("subscribe", ["trackId": "TR_none"], id: 8)
+                    #expect(try await bob.expect("error")["code"] == "noSuchTrack")
+                }
+            }
+        }
+    }
+
+    @Test func everyReplyAndEveryErrorEchoesTheID() async throws {
+        try await TestServer.run { server in
+            try await WebSocketClient.open(port: server.port) { client in
+                let cases: [(text: String, type: String, code: String?)] = [
+                    (#"{"type":"stats","payload":{},"id":1}"#, "error", "badMessage"),
+                    (#"{"type":"join","payload":{"roomId":"r"},"id":2}"#, "joined", nil),
+                    (#"{"type":"join","payload":{"roomId":"r"},"id":3}"#, "error", "badMessage"),
+                    (#"{"type":"offer","payload":{"sdp":"v=0"},"id":4}"#, "error", "sdpInvalid"),
+                    (#"{"type":"nonsense","payload":{},"id":5}"#, "error", "badMessage"),
+                    (#"{"type":"stats","payload":{},"id":6}"#, "stats", nil),
+                    (#"{"type":"mute","payload":{"trackId":"x","muted":true},"id":7}"#, "error", "noSuchTrack"),
+                    (#"{"type":"offer","payload":{"sdp":"x","to":"PA_none"},"id":8}"#, "error", "noSuchParticipant"),
+                    (#"{"type":"setMetadata","payload":{"metadata":"\#(String(repeating: "x", count: 4_095))"},"id":9}"#, "error", "badMessage"),
+                ]
+                for (index, entry) in cases.enumerated() {
+                    try await client.send(text: entry.text)
+                    guard case .text(let reply) = try await client.receive() else {
+                        Issue.record("no reply to \(entry.text)")
+                        return
+                    }
+                    #expect(reply["type"]?.stringValue == entry.type, "\(entry.text)")
+                    #expect(reply["id"] == JSONValue(index + 1), "\(entry.text)")
+                    if let code = entry.code { #expect(reply["payload"]?["code"]?.stringValue == code, "\(entry.text)") }
+                }
+            }
+        }
+    }
+
+    @Test func peersMayCallEachOtherDirectly() async throws {
+        try await TestServer.run { server in
+            try await WebSocketClient.open(port: server.port) { alice in
+                let aliceID = try await alice.join(identity: "alice")["participantId"]?.stringValue ?? ""
+                try await WebSocketClient.open(port: server.port) { bob in
+                    let bobID = try await bob.join(identity: "bob")["participantId"]?.stringValue ?? ""
+                    try await bob.send("offer", ["sdp": "any text", "to": .string(aliceID)])
+                    try await bob.send("ice", ["candidate": "c", "sdpMid": "0", "to": .string(aliceID)])
+                    try await bob.send("ice", ["candidate": .null, "to": .string(aliceID)])
+                    // An answer from bob would go to alice the same way; the one without `to` has no meaning.
+                    try await bob.send("answer", ["sdp": "x"], id: 3)
+                    #expect(try await bob.expect("error")["code"] == "badMessage")
+                    #expect(bobID.hasPrefix("PA_"))
+                    try await bob.send("leave", ["to": .string(aliceID)])
+                    // Leaving a call is not leaving the room.
+                    try await bob.send("stats")
+                    _ = try await bob.expect("stats")
+                }
+                #expect(try await alice.expect("offer")["sdp"] == "any text")
+                let candidate = try await alice.expect("ice")
+                #expect(candidate["sdpMid"] == "0")
+                #expect(candidate["from"]?.stringValue?.hasPrefix("PA_") == true)
+                #expect(candidate["to"] == nil)
+                #expect(try await alice.expect("ice")["candidate"] == .null)
+                #expect(try await alice.expect("leave")["from"] != nil)
+            }
+        }
+    }
+
+    @Test func aLostWebSocketIsResumed() async throws {
+        try await TestServer.run { server in
+            let first = try await WebSocketClient.open(port: server.port) { client in
+                let joined = try await client.join(identity: "alice")
+                try await client.send("offer", ["sdp": .string(Offer().publishing("audio").sdp)])
+                _ = try await client.expect("answer")
+                return joined
+            }
+            try await WebSocketClient.open(port: server.port) { client in
+                try await client.send("join", ["roomId": "r", "resume": first["resumeToken"] ?? .null])
+                let joined = try await client.expect("joined")
+                #expect(joined["participantId"] == first["participantId"])
+                #expect(joined["resumeToken"] != first["resumeToken"])
+                let room = try #require(await server.directory.room(RoomID("r")))
+                #expect(await room.visibleParticipants.first?.tracks.count == 1)
+                #expect(server.worker.sessions.count == 1)
+            }
+            try await WebSocketClient.open(port: server.port) { client in
+                // A token that is good for nothing is an ordinary join.
+                try await client.send("join", ["roomId": "r", "resume": "nothing"])
+                #expect(try await client.expect("joined")["participantId"] != first["participantId"])
+            }
+        }
+    }
+
+    @Test func aSecondJoinWithOneIdentityEndsTheFirst() async throws {
+        try await TestServer.run { server in
+            try await WebSocketClient.open(port: server.port) { first in
+                _ = try await first.join(identity: "alice")
+                try await WebSocketClient.open(port: server.port) { second in
+                    _ = try await second.join(identity: "alice")
+                }
+                #expect(try await first.expectClose() == 1008)
+            }
+        }
+    }
+
+    @Test func drainingIsToldAndRefusesJoins() async throws {
+        try await TestServer.run { server in
+            try await WebSocketClient.open(port: server.port) { alice in
+                _ = try await alice.join(identity: "alice")
+                await server.directory.drain(deadline: 1_795_240_800)
+                #expect(try await alice.expect("draining") == ["deadline": "2026-11-21T06:00:00Z"])
+                try await WebSocketClient.open(port: server.port) { bob in
+                    try await bob.send("join", ["roomId": "r"], id: 1)
+                    #expect(try await bob.expect("error")["code"] == "draining")
+                }
+            }
+        }
+    }
+
+    @Test func tokensDecideWhoAndWhat() async throws {
+        try await TestServer.run(needsTokens: true) { server in
+            let good = try await server.token(grants: Grants(publish: false))
+            let otherRoom = try await server.token(room: "other")
+            try await WebSocketClient.open(port: server.port) { client in
+                for (token, code) in [(nil, "unauthorized"), ("x.y.z", "unauthorized"), (otherRoom, "forbidden")] {
+                    var payload: [String: JSONValue] = ["roomId": "r", "identity": "root"]
+                    if let token { payload["token"] = .string(token) }
+                    try await client.send("join", .object(payload))
+                    #expect(try await client.expect("error")["code"]?.stringValue == code)
+                }
+                let joined = try await client.join(identity: "root", token: good)
+                let room = try #require(await server.directory.room(RoomID("r")))
+                #expect(await room.visibleParticipants.map(\.identity) == ["alice"])
+                #expect(joined["participants"] == [])
+                try await client.send("publish", ["tracks": [["mid": "0", "source": "camera"]]], id: 2)
+                #expect(try await client.expect("error")["code"] == "forbidden")
+            }
+        }
+    }
+
+    @Test func joinsPerAddressAreLimited() async throws {
+        try await TestServer.run(limits: SignallingLimits(joinsPerSecondPerAddress: 2)) { server in
+            var codes: [String] = []
+            for _ in 0..<6 {
+                codes.append(
+                    try await WebSocketClient.open(port: server.port) { client in
+                        try await client.send("join", ["roomId": "r"])
+                        guard case .text(let reply) = try await client.receive() else { return "" }
+                        return reply["payload"]?["code"]?.stringValue ?? "ok"
+                    }
+                )
+            }
+            #expect(codes.prefix(2) == ["ok", "ok"])
+            #expect(codes.contains("rateLimited"))
+        }
+    }
+}

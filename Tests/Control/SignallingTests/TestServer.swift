@@ -1,0 +1,64 @@
+import Basics
+import Logging
+import Rooms
+import Signalling
+import Synchronization
+
+/// A public listener on a free port of 127.0.0.1, for as long as `body` runs.
+struct TestServer {
+    let port: Int
+    let directory: RoomDirectory
+    let worker: RecordingWorker
+    let tokens: TokenAuthority
+
+    static let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+    static let secret = Redacted("0123456789abcdef0123456789abcdef")
+    static let otherSecret = Redacted("fedcba9876543210fedcba9876543210")
+
+    static func run(
+        limits: SignallingLimits = SignallingLimits(joinsPerSecondPerAddress: 0),
+        corsOrigins: [String] = [],
+        needsTokens: Bool = false,
+        iceServers: [ICEServer] = [],
+        tls: SignallingConfiguration.TLS? = nil,
+        _ body: @escaping @Sendable (TestServer) async throws -> Void
+    ) async throws {
+        let worker = RecordingWorker()
+        let logger = Self.logger
+        let directory = RoomDirectory(workers: OneWorker(worker: worker), logger: logger)
+        let tokens = await TokenAuthority(keys: needsTokens ? ["key": Self.secret, "other": Self.otherSecret] : [:])
+        let (ports, port) = AsyncStream<Int>.makeStream()
+        let server = try SignallingServer(
+            configuration: SignallingConfiguration(port: 0, tls: tls, corsOrigins: corsOrigins, limits: limits),
+            directory: directory,
+            accessControl: AccessControl(tokens: tokens, allowsAnyone: !needsTokens),
+            iceServers: { _ in iceServers },
+            logger: logger,
+            onListening: { port.yield($0) }
+        )
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await server.run() }
+            group.addTask {
+                for await number in ports {
+                    try await body(TestServer(port: number, directory: directory, worker: worker, tokens: tokens))
+                    return
+                }
+            }
+            try await group.next()
+            group.cancelAll()
+        }
+    }
+
+    func token(room: String = "r", identity: String? = "alice", key: String = "key", grants: Grants = Grants()) async throws -> String {
+        try await TokenAuthority.mint(
+            TokenClaims(
+                key: key,
+                identity: identity,
+                room: room,
+                grants: grants,
+                expiresAt: WallClock.secondsSince1970 + 3_600
+            ),
+            secret: key == "key" ? Self.secret : Self.otherSecret
+        )
+    }
+}

@@ -1,0 +1,188 @@
+"""What scenarios are made of: a server and browsers that end with the scenario, and the watch over media that flows."""
+import asyncio
+import contextlib
+import json
+import re
+import shutil
+import time
+from pathlib import Path
+
+from browsers import Chromium, Firefox
+from server import Server
+
+HERE = Path(__file__).resolve().parent
+WHIP_SCRIPT = (HERE / "whip.js").read_text()
+
+#: What a person waits for, on a machine that does nothing else.
+GOAL_SECONDS = 2.0
+#: What a busy machine of the continuous integration may take.
+LIMIT_SECONDS = 5.0
+#: Of the 30 that the fake camera makes.
+LEAST_FRAMES_PER_SECOND = 20
+
+SCENARIOS = []
+
+
+def scenario(sentence, timeout=60):
+    """Registers a coroutine function `f(run)` under its sentence."""
+
+    def register(function):
+        SCENARIOS.append((sentence, timeout, function))
+        return function
+
+    return register
+
+
+class Run:
+    """One scenario under way. `facts` are printed behind its name."""
+
+    def __init__(self, binary, sentence, artifacts):
+        self.binary = binary
+        self.folder = Path(artifacts) / re.sub(r"[^a-z0-9]+", "-", sentence.lower()).strip("-")[:80]
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        self.facts = []
+        self.pages = []
+        self.stack = contextlib.AsyncExitStack()
+
+    async def server(self, **options):
+        return await self.stack.enter_async_context(Server(self.binary, self.folder / "server.log", **options))
+
+    async def chromium(self):
+        return await self.stack.enter_async_context(Chromium())
+
+    async def firefox(self):
+        return await self.stack.enter_async_context(Firefox())
+
+    async def page(self, browser, url, **options):
+        page = await browser.page(url, **options)
+        self.pages.append(page)
+        await page.evaluate(f"(() => {{ {WHIP_SCRIPT}; return true; }})()")
+        return page
+
+    def fact(self, text):
+        self.facts.append(text)
+
+    async def keep_evidence(self):
+        for index, page in enumerate(self.pages):
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(page.screenshot(self.folder / f"page-{index}-{page.browser.name}.png"), 5)
+            with contextlib.suppress(Exception):
+                evidence = await asyncio.wait_for(page.evaluate(
+                    "(async () => { const pc = window.sluice?.room?.peerConnection "
+                    "?? [...(window.interop?.sessions.values() ?? [])].at(-1)?.pc; "
+                    "return { errors: window.sluice?.errors, timings: window.sluice?.timings, "
+                    "local: pc?.localDescription?.sdp, remote: pc?.remoteDescription?.sdp, "
+                    "stats: pc ? [...(await pc.getStats()).values()] : [] }; })()"
+                ), 5)
+                evidence["console"] = page.errors
+                text = json.dumps(evidence, indent=1)
+                (self.folder / f"page-{index}-{page.browser.name}.json").write_text(text)
+
+
+# MARK: The meeting page
+
+
+async def open_meeting(run, browser, server, room, name, size="640x360", **options):
+    """The lobby, with the fake camera's picture in the preview; ready for the click."""
+    page = await run.page(browser, f"{server.url}/?room={room}&name={name}&size={size}", **options)
+    await page.until("document.body.dataset.ready === 'true'", 15, "the lobby with its preview")
+    await page.until("document.getElementById('preview').videoWidth > 0", 10, "the preview's picture")
+    return page
+
+
+async def click_join(page):
+    await page.evaluate("(document.getElementById('join').click(), true)")
+
+
+async def milestones(page):
+    """Of the page's own marks, in seconds since the epoch."""
+    return await page.evaluate(
+        "Object.fromEntries(Object.entries(window.sluice.timings)"
+        ".map(([name, at]) => [name, (performance.timeOrigin + at) / 1000]))"
+    )
+
+
+async def meet(run, first, second, limit=LIMIT_SECONDS):
+    """`first` is in the room when `second` clicks; both see the other within the limit."""
+    await click_join(first)
+    await first.until("window.sluice.timings.connected", 10, "the first participant's media connection")
+    await click_join(second)
+    for page in (first, second):
+        await page.until("window.sluice.timings.firstFrame", 15, "the other's picture")
+    arrivals = [await milestones(page) for page in (first, second)]
+    click = arrivals[1]["click"]
+    for page, marks in zip((second, first), reversed(arrivals)):
+        taken = marks["firstFrame"] - click
+        run.fact(f"{page.browser.name} saw the other {taken:.2f} s after the click")
+        assert taken <= limit, f"{page.browser.name} saw the other's first frame {taken:.2f} s after the click"
+    if any(marks["firstFrame"] - click > GOAL_SECONDS for marks in arrivals):
+        run.fact(f"slower than the goal of {GOAL_SECONDS:.0f} s")
+
+
+# MARK: Media
+
+
+async def numbers(page, key=None):
+    return await page.evaluate(f"window.interop.numbers({json.dumps(key)})")
+
+
+async def has_flowing(page, key=None, timeout=10, kinds=("audio", "video")):
+    """Waits until every kind arrives and video is decoded."""
+    deadline = time.monotonic() + timeout
+    while True:
+        sample = await numbers(page, key)
+        present = {entry["kind"] for entry in (sample or {}).get("inbound", [])
+                   if entry["kind"] == "audio" or entry.get("framesDecoded")}
+        if present >= set(kinds):
+            return sample
+        assert time.monotonic() < deadline, (
+            f"{page.browser.name} does not get {' and '.join(sorted(set(kinds) - present))} within {timeout} s: {sample}"
+        )
+        await asyncio.sleep(0.1)
+
+
+async def watch(run, page, key=None, seconds=20, warm_up=1.5, least=LEAST_FRAMES_PER_SECOND):
+    """Media that arrives goes on arriving: frames, sound in each second, no freeze, no loss."""
+    name = page.browser.name
+    await has_flowing(page, key)
+    await asyncio.sleep(warm_up)
+    samples = [await numbers(page, key)]
+    started = time.monotonic()
+    while time.monotonic() - started < seconds:
+        await asyncio.sleep(1)
+        samples.append(await numbers(page, key))
+        before, after = samples[-2], samples[-1]
+        assert after["connection"] == "connected", f"{name}: the connection is {after['connection']}"
+        old = {entry["id"]: entry for entry in before["inbound"]}
+        for entry in after["inbound"]:
+            if entry["kind"] != "audio" or entry["id"] not in old:
+                continue
+            grown = entry["packetsReceived"] - old[entry["id"]]["packetsReceived"]
+            assert grown > 0, f"{name}: no sound came for a second, after {time.monotonic() - started:.0f} s"
+    first, last = samples[0], samples[-1]
+    elapsed = (last["at"] - first["at"]) / 1_000
+    begin = {entry["id"]: entry for entry in first["inbound"]}
+    seen = set()
+    for entry in last["inbound"]:
+        start = begin.get(entry["id"])
+        if start is None:
+            continue
+        seen.add(entry["kind"])
+        if entry["kind"] != "video":
+            continue
+        rate = (entry["framesDecoded"] - start["framesDecoded"]) / elapsed
+        text = f"{name} decoded {rate:.1f} fps of {entry['frameWidth']}x{entry['frameHeight']} {entry['codec'] or ''}"
+        run.fact(text.strip())
+        assert rate > least, f"{name}: {rate:.1f} frames per second over {elapsed:.0f} s; {entry}"
+        if entry.get("freezeCount") is not None:
+            freezes = entry["freezeCount"] - start["freezeCount"]
+            assert freezes == 0, f"{name}: {freezes} freezes in {elapsed:.0f} s; {entry}"
+    assert seen == {"audio", "video"}, f"{name}: only {seen} came all the time"
+    return samples
+
+
+def assert_quiet(*pages):
+    """Nothing was thrown and nothing refused by the policy."""
+    for page in pages:
+        assert not page.errors, f"{page.browser.name}'s console has errors: {page.errors}"

@@ -1,0 +1,150 @@
+"""Two people on the meeting page."""
+import asyncio
+
+from harness import assert_quiet, click_join, has_flowing, meet, numbers, open_meeting, scenario, watch
+
+
+async def call(run, first_browser, second_browser):
+    server = await run.server()
+    pages = await asyncio.gather(
+        open_meeting(run, first_browser, server, "interop", "Ada"),
+        open_meeting(run, second_browser, server, "interop", "Grace"),
+    )
+    await meet(run, *pages)
+    await asyncio.gather(*[watch(run, page) for page in pages])
+    names = await pages[1].evaluate("[...document.querySelectorAll('.tile .who')].map((entry) => entry.textContent)")
+    assert names == ["Ada", "Grace (you)"] or names == ["Grace (you)", "Ada"], f"the tiles are named {names}"
+    assert_quiet(*pages)
+    return server, pages
+
+
+@scenario("Two people in Chromium see and hear each other for 20 seconds")
+async def chromium_and_chromium(run):
+    browser = await run.chromium()
+    server, pages = await call(run, browser, browser)
+    await pages[1].evaluate("(document.getElementById('leave').click(), true)")
+    await pages[0].until("document.querySelectorAll('.tile').length === 1", 5, "the tile of who left is gone")
+    assert server.is_running, "the server ended"
+
+
+@scenario("Someone in Chromium calls someone in Firefox")
+async def chromium_then_firefox(run):
+    await call(run, await run.firefox(), await run.chromium())
+
+
+@scenario("Someone in Firefox calls someone in Chromium")
+async def firefox_then_chromium(run):
+    await call(run, await run.chromium(), await run.firefox())
+
+
+@scenario("A link with autojoin=1 leads straight into the meeting")
+async def autojoin(run):
+    server = await run.server()
+    browser = await run.chromium()
+    pages = [
+        await run.page(browser, f"{server.url}/?room=auto&name={name}&autojoin=1&size=640x360") for name in ("A", "B")
+    ]
+    for page in pages:
+        await page.until("window.sluice.timings.firstFrame", 15, "the other's picture")
+    assert_quiet(*pages)
+
+
+@scenario("A spectator without camera and microphone sees the others, and publishes nothing")
+async def spectator(run):
+    server = await run.server()
+    browser = await run.chromium()
+    speaker = await open_meeting(run, browser, server, "stage", "Ada")
+    await click_join(speaker)
+    await speaker.until("window.sluice.timings.connected", 10)
+    spectator = await run.page(browser, f"{server.url}/?room=stage&name=Guest&media=none")
+    await spectator.until("document.body.dataset.ready === 'true'", 10)
+    await spectator.evaluate("(document.getElementById('join-silent').click(), true)")
+    await has_flowing(spectator)
+    sample = await numbers(spectator)
+    assert sample["outbound"] == [], f"the spectator sends {sample['outbound']}"
+    assert_quiet(speaker, spectator)
+
+
+@scenario("The third who joins gets both of the others, who were in a call already")
+async def three(run):
+    server = await run.server()
+    browser = await run.chromium()
+    pages = []
+    for name in ("Ada", "Grace", "Edsger"):
+        page = await open_meeting(run, browser, server, "three", name, size="320x180")
+        await click_join(page)
+        pages.append(page)
+    for page in pages:
+        await page.until(
+            "(async () => (await window.interop.numbers())?.inbound"
+            ".filter((entry) => entry.framesDecoded > 5).length === 2)()", 15, "two pictures",
+        )
+        sample = await numbers(page)
+        sounds = [entry for entry in sample["inbound"] if entry["kind"] == "audio"]
+        assert len(sounds) == 2, f"{len(sounds)} sounds instead of 2"
+    assert_quiet(*pages)
+
+
+@scenario("A muted microphone and a stopped camera show at the other end, and come back")
+async def mute(run):
+    server = await run.server()
+    browser = await run.chromium()
+    ada = await open_meeting(run, browser, server, "mute", "Ada")
+    grace = await open_meeting(run, browser, server, "mute", "Grace")
+    await meet(run, ada, grace)
+    tile = "[...document.querySelectorAll('.tile')].find((entry) => !entry.tile.isOwn)"
+    for button in ("mic", "camera"):
+        await ada.evaluate(f"(document.getElementById('{button}').click(), true)")
+    await grace.until(f"{tile}.textContent.includes('muted') && {tile}.dataset.video === 'off'", 5, "Ada muted")
+    for button in ("mic", "camera"):
+        await ada.evaluate(f"(document.getElementById('{button}').click(), true)")
+    await grace.until(f"!{tile}.textContent.includes('muted') && {tile}.dataset.video === 'on'", 5, "Ada back")
+    before = (await has_flowing(grace))["inbound"]
+    await asyncio.sleep(2)
+    after = (await numbers(grace))["inbound"]
+    frames = [sum(entry.get("framesDecoded") or 0 for entry in sample) for sample in (before, after)]
+    assert frames[1] - frames[0] > LEAST, f"only {frames[1] - frames[0]} frames in 2 s after the camera came back"
+    assert_quiet(ada, grace)
+
+
+LEAST = 20
+
+
+@scenario("A lost WebSocket resumes while the media goes on")
+async def resume(run):
+    server = await run.server()
+    browser = await run.chromium()
+    ada = await open_meeting(run, browser, server, "resume", "Ada")
+    grace = await open_meeting(run, browser, server, "resume", "Grace")
+    # The harness keeps the sockets that the page opens, to be able to lose one.
+    for page in (ada, grace):
+        await page.evaluate(
+            "(() => { const Native = WebSocket; window.sockets = []; window.WebSocket = class extends Native {"
+            " constructor(...rest) { super(...rest); window.sockets.push(this); } }; return true; })()"
+        )
+    await meet(run, ada, grace)
+    identifier = await grace.evaluate("window.sluice.room.localParticipant.id")
+    await grace.evaluate(
+        "(() => { window.back = null; window.sluice.room.addEventListener('reconnected', "
+        "(event) => { window.back = event.detail; }); window.sockets.at(-1).close(4000); return true; })()"
+    )
+    back = await grace.until("window.back", 10, "the reconnection")
+    assert back["resumed"] is True, "the server did not resume the lost session"
+    assert await grace.evaluate("window.sluice.room.localParticipant.id") == identifier
+    await asyncio.gather(*[watch(run, page, seconds=4, warm_up=0) for page in (ada, grace)])
+
+
+@scenario("An ICE restart keeps the call")
+async def ice_restart(run):
+    server = await run.server()
+    browser = await run.chromium()
+    ada = await open_meeting(run, browser, server, "restart", "Ada")
+    grace = await open_meeting(run, browser, server, "restart", "Grace")
+    await meet(run, ada, grace)
+    ufrag = "/a=ice-ufrag:(.*)/.exec(window.sluice.room.peerConnection.currentLocalDescription.sdp)[1]"
+    before = await grace.evaluate(ufrag)
+    # A change of network, as the browser tells it.
+    await grace.evaluate("(window.dispatchEvent(new Event('online')), true)")
+    await grace.until(f"{ufrag} !== '{before}'", 5, "new ICE credentials")
+    await asyncio.gather(*[watch(run, page, seconds=4, warm_up=1) for page in (ada, grace)])
+    assert_quiet(ada, grace)

@@ -1,0 +1,63 @@
+import Basics
+import MediaControl
+import MediaPlane
+import Negotiation
+import RTP
+import TestSupport
+import Testing
+
+@Suite struct SimulcastTests {
+    @Test func `a subscriber gets the highest layer, falls back when it goes silent, and comes back`() throws {
+        let call = SimulatedCall(seed: 21)
+        let publisher = call.addClient()
+        let uplink = publisher.add(.video, direction: .send, rids: ["q", "h", "f"])
+        try call.negotiate(publisher)
+        let subscriber = call.addClient()
+        let mid = subscriber.add(.video, direction: .receive)
+        try call.negotiate(subscriber)
+        try call.bind(publisher, uplink, to: subscriber, mid)
+        #expect(call.run(upTo: .seconds(2)) { publisher.isConnected && subscriber.isConnected })
+        var camera = Camera(client: publisher, mid: uplink, rids: ["q", "h", "f"])
+        call.run(for: .seconds(3)) { camera.film(in: call, at: $0) }
+        #expect(Self.lastSelection(call)?.width == 1_280)
+
+        camera.layers[2].isOn = false
+        call.run(for: .seconds(3)) { camera.film(in: call, at: $0) }
+        #expect(Self.lastSelection(call)?.width == 640)
+
+        camera.layers[2].isOn = true
+        call.run(for: .seconds(3)) { camera.film(in: call, at: $0) }
+        #expect(Self.lastSelection(call)?.width == 1_280)
+
+        // One stream all along: one SSRC, no gap but the one that marks a frame cut short, picture ids by one.
+        #expect(Set(subscriber.packets.map(\.header.ssrc)).count == 1)
+        #expect(PictureWatcher.gaps(subscriber.packets) <= 2)
+        let ids = PictureWatcher.pictureIDs(subscriber.packets)
+        for (before, after) in zip(ids, ids.dropFirst()) { #expect(after == (before + 1) & 0x7FFF) }
+        for (before, after) in zip(subscriber.packets, subscriber.packets.dropFirst()) {
+            #expect(Int32(bitPattern: after.header.timestamp &- before.header.timestamp) >= 0)
+        }
+    }
+
+    @Test func `layers in any order of the offer are told apart by their pictures`() throws {
+        let call = SimulatedCall(seed: 22)
+        let publisher = call.addClient()
+        let uplink = publisher.add(.video, direction: .send, rids: ["big", "small"])
+        try call.negotiate(publisher)
+        let subscriber = call.addClient()
+        let mid = subscriber.add(.video, direction: .receive)
+        try call.negotiate(subscriber)
+        try call.bind(publisher, uplink, to: subscriber, mid)
+        #expect(call.run(upTo: .seconds(2)) { publisher.isConnected && subscriber.isConnected })
+        // `Camera` makes the second one twice as large, so "small" comes first here and gets 320 pixels.
+        var camera = Camera(client: publisher, mid: uplink, rids: ["small", "big"])
+        call.run(for: .seconds(4)) { camera.film(in: call, at: $0) }
+        #expect(Self.lastSelection(call)?.width == 640)
+    }
+
+    private static func lastSelection(_ call: SimulatedCall) -> LayerSelection? {
+        call.events.compactMap { event in
+            if case .selectionChanged(_, let selection) = event { selection } else { nil }
+        }.last
+    }
+}

@@ -1,0 +1,149 @@
+import Basics
+import Negotiation
+import RTP
+
+/// Publishes VP8-shaped video, 30 frames a second, in one or more simulcast layers; makes key frames when asked by PLI.
+struct Camera {
+    struct Layer {
+        let rid: String?
+        let ssrc: SSRC
+        let width: UInt16
+        let height: UInt16
+        var sequence: UInt64
+        var pictureID: UInt16
+        var timestamp: UInt32
+        var needsKeyFrame = true
+        var isOn = true
+        var sentKeyFrames = 0
+        /// Packets by their 16-bit number, to send again when asked for.
+        var sent: [UInt16: [UInt8]] = [:]
+    }
+
+    let client: SimulatedClient
+    let mid: String
+    var layers: [Layer]
+    private var nextFrame: Instant?
+    private var readRTCP = 0
+    private var transportSequence: UInt16 = 0
+    private(set) var sentPackets = 0
+    private(set) var nacksReceived = 0
+    private(set) var feedbackReceived = 0
+    private(set) var pictureLossReceived = 0
+    var packetsPerFrame = 4
+
+    /// - Parameter rids: smallest layer first; empty = no simulcast.
+    init(client: SimulatedClient, mid: String, rids: [String] = [], firstSSRC: UInt32 = 0x5000) {
+        self.client = client
+        self.mid = mid
+        let section = client.section(mid)
+        let names: [String?] = rids.isEmpty ? [nil] : rids
+        self.layers = names.enumerated().map { index, rid in
+            Layer(
+                rid: rid,
+                ssrc: rids.isEmpty ? section?.localSSRC ?? SSRC(firstSSRC) : SSRC(firstSSRC + UInt32(index)),
+                width: UInt16(320 << index),
+                height: UInt16(180 << index),
+                sequence: 65_000 + UInt64(index) * 100,
+                pictureID: UInt16(100 + index * 500),
+                timestamp: UInt32(90_000 * (index + 1))
+            )
+        }
+    }
+
+    /// Sends what is due, and does what RTCP asks for.
+    mutating func film(in call: SimulatedCall, at now: Instant) {
+        self.answerFeedback(in: call)
+        let due = self.nextFrame ?? now
+        guard now >= due else { return }
+        self.nextFrame = due + .microseconds(33_333)
+        for index in self.layers.indices where self.layers[index].isOn { self.sendFrame(index, in: call) }
+    }
+
+    private mutating func sendFrame(_ index: Int, in call: SimulatedCall) {
+        guard let codec = self.client.section(self.mid)?.codecs.first(where: { $0.codec == .vp8 }) else { return }
+        let isKeyFrame = self.layers[index].needsKeyFrame
+        self.layers[index].needsKeyFrame = false
+        if isKeyFrame { self.layers[index].sentKeyFrames += 1 }
+        for part in 0..<self.packetsPerFrame {
+            let layer = self.layers[index]
+            var payload: [UInt8] = [
+                part == 0 ? 0x90 : 0x80, 0x80, UInt8(layer.pictureID >> 8) | 0x80, UInt8(layer.pictureID & 0xFF),
+            ]
+            if part == 0 {
+                payload += [isKeyFrame ? 0x10 : 0x11, 0, 0]
+                if isKeyFrame {
+                    payload += [0x9D, 0x01, 0x2A]
+                    payload += [UInt8(layer.width & 0xFF), UInt8(layer.width >> 8)]
+                    payload += [UInt8(layer.height & 0xFF), UInt8(layer.height >> 8)]
+                }
+            }
+            payload += (0..<400).map { UInt8(truncatingIfNeeded: Int(layer.sequence) &* 7 &+ $0) }
+            let packet = self.client.seal(
+                mid: self.mid,
+                rid: layer.rid,
+                payloadType: codec.payloadType,
+                sequence: layer.sequence,
+                timestamp: layer.timestamp,
+                ssrc: layer.ssrc,
+                marker: part == self.packetsPerFrame - 1,
+                payload: payload,
+                transportSequence: self.transportSequence
+            )
+            self.transportSequence &+= 1
+            if let packet { self.layers[index].sent[UInt16(truncatingIfNeeded: layer.sequence)] = packet }
+            call.send(packet, from: self.client)
+            self.sentPackets += 1
+            self.layers[index].sequence += 1
+        }
+        self.layers[index].pictureID = (self.layers[index].pictureID + 1) & 0x7FFF
+        self.layers[index].timestamp &+= 3_000
+    }
+
+    private mutating func answerFeedback(in call: SimulatedCall) {
+        while self.readRTCP < self.client.rtcp.count {
+            let bytes = self.client.rtcp[self.readRTCP]
+            self.readRTCP += 1
+            guard var compound = RTCPCompoundView(bytes.span.bytes) else { continue }
+            while let view = compound.next() {
+                switch view.kind {
+                case .pictureLossIndication:
+                    self.pictureLossReceived += 1
+                    let media = view.mediaSSRC
+                    for index in self.layers.indices where self.layers[index].ssrc == media {
+                        self.layers[index].needsKeyFrame = true
+                    }
+                case .nack:
+                    let media = view.mediaSSRC
+                    var numbers: [UInt16] = []
+                    view.forEachLostSequenceNumber { numbers.append($0.value) }
+                    self.nacksReceived += numbers.count
+                    for index in self.layers.indices where self.layers[index].ssrc == media {
+                        // The very same sealed packet again: the first copy was lost, so it is no replay.
+                        for number in numbers { call.send(self.layers[index].sent[number], from: self.client) }
+                    }
+                case .transportFeedback: self.feedbackReceived += 1
+                default: break
+                }
+            }
+        }
+    }
+}
+
+/// What a VP8 receiver makes of packets: the frames that are whole, in order, and what is wrong with them.
+struct PictureWatcher {
+    /// Outgoing numbers that arrived, in order of number.
+    static func gaps(_ packets: [SimulatedClient.Packet]) -> Int {
+        var unwrapper = SequenceUnwrapper()
+        let numbers = Set(packets.map { unwrapper.unwrap($0.header.sequenceNumber) }).sorted()
+        guard let first = numbers.first, let last = numbers.last else { return 0 }
+        return Int(last - first + 1) - numbers.count
+    }
+
+    /// Picture ids of frame starts, in order of arrival.
+    static func pictureIDs(_ packets: [SimulatedClient.Packet]) -> [UInt16] {
+        packets.compactMap { packet in
+            guard let descriptor = VP8Descriptor(packet.payload.span.bytes), descriptor.isFrameStart else { return nil }
+            return descriptor.pictureID
+        }
+    }
+}

@@ -1,0 +1,176 @@
+import Basics
+import DTLS
+import MediaControl
+import MediaPlane
+import Negotiation
+import PeerSession
+import TestSupport
+
+/// A worker's router and its clients over a simulated network, in virtual time.
+final class SimulatedCall {
+    static let serverAddress = TransportAddress(ipv4: 0x0A00_0001, port: 7_880)
+    /// Made once: a key costs milliseconds, and no scenario needs its own.
+    static let serverCertificate = certificate()
+    static let clientCertificates = (0..<4).map { _ in certificate() }
+
+    private static func certificate() -> DTLSCertificate {
+        guard let certificate = try? DTLSCertificate(unixSeconds: 1_795_000_000) else {
+            preconditionFailure("OpenSSL makes no certificate")
+        }
+        return certificate
+    }
+
+    let seed: UInt64
+    var network: SimulatedNetwork
+    var router: MediaRouter
+    var clients: [SimulatedClient] = []
+    var events: [MediaEvent] = []
+    private(set) var now = Instant.zero + .seconds(1)
+    private var random: RandomSource
+    private var negotiators: [SessionID: Negotiator] = [:]
+    private var credentials: [SessionID: (String, Redacted<String>)] = [:]
+    private let outbox: Outbox
+    /// What the server sent to whom, for tests that count.
+    var sentByServer: [TransportAddress: Int] = [:]
+
+    private final class Outbox { var datagrams: [(bytes: [UInt8], to: TransportAddress)] = [] }
+
+    init(impairment: SimulatedNetwork.Impairment = .perfect, seed: UInt64, packetsPerSecond: Int = 0) {
+        self.seed = seed
+        self.network = SimulatedNetwork(impairment: impairment, seed: seed)
+        self.random = .seeded(state: seed)
+        let outbox = Outbox()
+        self.outbox = outbox
+        guard let egress = EgressQueue(
+            descriptors: [],
+            sink: { bytes, to, _ in outbox.datagrams.append((Array(bytes), to)) }
+        ) else { preconditionFailure("no memory") }
+        self.router = MediaRouter(
+            configuration: MediaRouter.Configuration(
+                certificate: Self.serverCertificate,
+                packetsPerSecondPerTransport: packetsPerSecond
+            ),
+            egress: egress,
+            wallClock: NTPTime(unixNanoseconds: 1_795_000_000_000_000_000),
+            randomSeed: seed,
+            at: self.now
+        )
+    }
+
+    func addClient() -> SimulatedClient {
+        let number = UInt64(self.clients.count + 1)
+        let client = SimulatedClient(
+            id: number,
+            address: TransportAddress(ipv4: 0x0A00_0100 + UInt32(number), port: 5_000 + UInt16(number)),
+            certificate: Self.clientCertificates[self.clients.count % Self.clientCertificates.count],
+            seed: self.seed
+        )
+        self.clients.append(client)
+        return client
+    }
+
+    /// Offer, answer, apply: what signalling does. Answers the client's next offer.
+    func negotiate(_ client: SimulatedClient) throws {
+        var negotiator = self.negotiators[client.id] ?? Negotiator(codecs: Codec.allCases, using: &self.random)
+        let negotiated = try negotiator.receive(offer: client.offer.makeOffer(), using: &self.random)
+        if self.credentials[client.id] == nil || negotiator.isICERestart {
+            self.credentials[client.id] = (
+                String((0..<8).map { _ in "abcdefghijklmnopqrstuvwxyz0123456789".randomElement(using: &self.random) ?? "a" }),
+                Redacted(String((0..<24).map { _ in "ABCDEFGHIJKLMNOPQRSTUVWXYZ".randomElement(using: &self.random) ?? "A" }))
+            )
+        }
+        guard let (fragment, password) = self.credentials[client.id] else { return }
+        self.negotiators[client.id] = negotiator
+        try self.router.apply(
+            SessionConfiguration(
+                localUsernameFragment: fragment,
+                localPassword: password,
+                negotiated: negotiated
+            ),
+            to: client.id,
+            at: self.now
+        )
+        let answer = negotiator.answer(
+            local: LocalTransport(
+                usernameFragment: fragment,
+                password: password,
+                fingerprint: Fingerprint(hash: .sha256, digest: Self.serverCertificate.fingerprint.digest),
+                candidates: [Self.serverAddress]
+            ),
+            labels: [:]
+        )
+        if client.peer == nil { try client.start(answer, at: self.now) } else { try client.update(answer) }
+        self.step()
+    }
+
+    func bind(_ publisher: SimulatedClient, _ publisherMID: String, to subscriber: SimulatedClient, _ mid: String) throws {
+        try self.router.bind(
+            PublishedTrack(session: publisher.id, mid: publisherMID),
+            to: SectionReference(session: subscriber.id, mid: mid),
+            at: self.now
+        )
+        self.step()
+    }
+
+    func send(_ bytes: [UInt8]?, from client: SimulatedClient) {
+        guard let bytes else { return }
+        self.network.send(bytes, from: client.address, to: Self.serverAddress, at: self.now)
+    }
+
+    /// A datagram from anywhere, with a forged source if need be.
+    func inject(_ bytes: [UInt8], from source: TransportAddress) {
+        var bytes = bytes
+        bytes.withUnsafeMutableBytes { self.router.receive($0, from: source, socket: 0, at: self.now) }
+        self.step()
+    }
+
+    /// Lets virtual time pass, in steps of at most `tick`, and calls `each` after every step.
+    func run(for duration: Nanoseconds, tick: Nanoseconds = .milliseconds(5), each: (Instant) -> Void = { _ in }) {
+        let end = self.now + duration
+        while self.now < end {
+            var next = min(end, self.now + tick)
+            if let arrival = self.network.nextArrival { next = min(next, max(arrival, self.now)) }
+            self.now = next
+            while let delivery = self.network.receive(by: self.now) { self.deliver(delivery) }
+            self.router.handleTimers(at: self.now)
+            for client in self.clients { client.peer?.handleTimeout(at: self.now) }
+            self.step()
+            each(self.now)
+        }
+    }
+
+    /// Runs until the condition holds, or the time is over. Returns whether it held.
+    func run(upTo duration: Nanoseconds, until condition: () -> Bool) -> Bool {
+        let end = self.now + duration
+        while self.now < end {
+            if condition() { return true }
+            self.run(for: .milliseconds(5))
+        }
+        return condition()
+    }
+
+    private func deliver(_ delivery: SimulatedNetwork.Delivery) {
+        if delivery.to == Self.serverAddress {
+            var bytes = delivery.bytes
+            bytes.withUnsafeMutableBytes { self.router.receive($0, from: delivery.from, socket: 0, at: self.now) }
+        } else if let client = self.clients.first(where: { $0.address == delivery.to }) {
+            client.receive(delivery.bytes, from: delivery.from, at: self.now)
+        }
+    }
+
+    /// Hands on what anybody wants to send or tell.
+    private func step() {
+        self.router.flush()
+        for datagram in self.outbox.datagrams {
+            self.sentByServer[datagram.to, default: 0] += 1
+            self.network.send(datagram.bytes, from: Self.serverAddress, to: datagram.to, at: self.now)
+        }
+        self.outbox.datagrams.removeAll(keepingCapacity: true)
+        while let event = self.router.nextEvent() { self.events.append(event) }
+        for client in self.clients {
+            _ = client.drain(at: self.now) { bytes, to in
+                self.network.send(bytes, from: client.address, to: to, at: self.now)
+            }
+        }
+    }
+}

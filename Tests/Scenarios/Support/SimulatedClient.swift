@@ -1,0 +1,186 @@
+import Basics
+import DTLS
+import ICE
+import MediaControl
+import Negotiation
+import PeerSession
+import RTP
+import SRTP
+
+/// A client in virtual time: a real offer, a controlling ICE agent, a DTLS client, and SRTP, with packets made by hand.
+final class SimulatedClient {
+    /// An RTP packet as it arrived, decrypted.
+    struct Packet {
+        let at: Instant
+        let header: RTPHeaderInfo
+        let mid: String?
+        let payload: [UInt8]
+    }
+
+    let id: SessionID
+    let address: TransportAddress
+    var offer: ClientOffer
+    var answer: ClientAnswer?
+    var peer: PeerSession?
+    private(set) var isConnected = false
+    private(set) var connectedAt: Instant?
+    private(set) var end: PeerSession.EndReason?
+    private(set) var profile: SRTPProfile?
+    var packets: [Packet] = []
+    var rtcp: [[UInt8]] = []
+    private let certificate: DTLSCertificate
+    private var random: SeededRandomSource
+
+    /// Wraps the source so that the class can hand it on by reference.
+    struct SeededRandomSource { var source: RandomSource }
+
+    init(id: UInt64, address: TransportAddress, certificate: DTLSCertificate, seed: UInt64) {
+        self.id = SessionID(id)
+        self.address = address
+        self.certificate = certificate
+        var source = RandomSource.seeded(state: seed &* 7_919 &+ id)
+        let credentials = ICECredentials.random(using: &source)
+        self.offer = ClientOffer(
+            local: LocalTransport(
+                usernameFragment: credentials.usernameFragment,
+                password: credentials.password,
+                fingerprint: Fingerprint(hash: .sha256, digest: certificate.fingerprint.digest),
+                candidates: [address]
+            ),
+            using: &source
+        )
+        self.random = SeededRandomSource(source: source)
+    }
+
+    func add(_ kind: MediaKind, direction: NegotiatedSection.Direction, codecs: [Codec] = [.opus, .vp8], rids: [String] = []) -> String {
+        self.offer.add(kind, direction: direction, codecs: codecs, rids: rids, using: &self.random.source)
+    }
+
+    var localCredentials: ICECredentials {
+        ICECredentials(usernameFragment: self.offer.local.usernameFragment, password: self.offer.local.password)
+    }
+
+    /// Takes the answer to the first offer and starts to connect.
+    func start(_ text: String, at now: Instant) throws {
+        let answer = try self.offer.read(answer: text)
+        self.answer = answer
+        let remote = answer.session.transport
+        var agent = ICEAgent(
+            local: self.localCredentials,
+            remote: ICECredentials(usernameFragment: remote.usernameFragment, password: remote.password),
+            locals: [self.address],
+            using: &self.random.source
+        )
+        for (index, candidate) in answer.candidates.enumerated() {
+            agent.add(ICECandidate(host: candidate, foundation: "\(index)", component: 1, priority: 100 - UInt32(index)))
+        }
+        self.peer = PeerSession(
+            client: agent,
+            certificate: self.certificate,
+            fingerprints: remote.fingerprints.map { DTLSFingerprint(hash: .sha256, digest: $0.digest) },
+            random: self.random.source,
+            at: now
+        )
+    }
+
+    /// Takes the answer to a later offer.
+    func update(_ text: String) throws { self.answer = try self.offer.read(answer: text) }
+
+    /// Hands on what the peer wants to send.
+    func drain(at now: Instant, send: ([UInt8], TransportAddress) -> Void) -> Instant? {
+        while let output = self.peer?.nextOutput() {
+            switch output {
+            case .transmit(let bytes, let to, _): send(bytes, to)
+            case .connected(let profile):
+                self.isConnected = true
+                self.connectedAt = now
+                self.profile = profile
+            case .ended(let reason): self.end = reason
+            case .validated, .invalidated, .selected: break
+            case .wait(let deadline): return deadline
+            }
+        }
+        return nil
+    }
+
+    func receive(_ bytes: [UInt8], from source: TransportAddress, at now: Instant) {
+        var bytes = bytes
+        let received = bytes.withUnsafeMutableBytes { buffer in
+            self.peer?.receive(buffer, from: source, to: self.address, at: now)
+        }
+        switch received {
+        case .rtp(let length, _): self.note(Array(bytes[0..<length]), at: now)
+        case .rtcp(let length): self.rtcp.append(Array(bytes[0..<length]))
+        default: break
+        }
+    }
+
+    private func note(_ bytes: [UInt8], at now: Instant) {
+        var map = HeaderExtensionMap()
+        for section in self.answer?.session.sections ?? [] {
+            for kind in HeaderExtension.allCases where section.extensions[kind] != 0 { map[kind] = section.extensions[kind] }
+        }
+        guard let header = RTPHeaderInfo(bytes.span.bytes, extensions: map) else { return }
+        let mid = header.mid(in: bytes.span.bytes)?.string
+        self.packets.append(Packet(at: now, header: header, mid: mid, payload: Array(bytes[header.headerLength...])))
+    }
+
+    // MARK: Publishing
+
+    /// Seals one RTP packet of a section that this client publishes; `nil` before the keys are there.
+    func seal(
+        mid: String,
+        rid: String? = nil,
+        payloadType: UInt8,
+        sequence: UInt64,
+        timestamp: UInt32,
+        ssrc: SSRC,
+        marker: Bool,
+        payload: [UInt8],
+        transportSequence: UInt16? = nil
+    ) -> [UInt8]? {
+        guard let section = self.answer?.session.sections.first(where: { $0.mid == mid }) else { return nil }
+        var header = OutgoingHeader(
+            marker: marker,
+            payloadType: payloadType,
+            sequenceNumber: UInt16(truncatingIfNeeded: sequence),
+            timestamp: timestamp,
+            ssrc: ssrc,
+            extensions: section.extensions
+        )
+        header.mid = ShortText(mid)
+        header.rid = rid.flatMap { ShortText($0) }
+        header.transportSequenceNumber = transportSequence
+        var slot = [UInt8](repeating: 0, count: 1_500)
+        var span = slot.mutableSpan
+        var bytes = span.mutableBytes
+        guard let layout = header.write(into: &bytes) else { return nil }
+        let length = slot.withUnsafeMutableBytes { slot in
+            payload.withUnsafeBytes { payload in
+                self.peer?.sealRTP(
+                    headerLength: layout.headerLength,
+                    payload: payload,
+                    rolloverCounter: UInt32(truncatingIfNeeded: sequence >> 16),
+                    into: slot
+                ) ?? -1
+            }
+        }
+        return length > 0 ? Array(slot[0..<length]) : nil
+    }
+
+    /// Seals one compound RTCP packet.
+    func sealRTCP(_ build: (inout RTCPWriter) -> Void) -> [UInt8]? {
+        var slot = [UInt8](repeating: 0, count: 1_500)
+        var count = 0
+        do {
+            var span = slot.mutableSpan
+            var writer = RTCPWriter(span.mutableBytes)
+            build(&writer)
+            count = writer.count
+        }
+        let length = slot.withUnsafeMutableBytes { self.peer?.sealRTCP(length: count, in: $0) ?? -1 }
+        return length > 0 ? Array(slot[0..<length]) : nil
+    }
+
+    func section(_ mid: String) -> NegotiatedSection? { self.answer?.session.sections.first { $0.mid == mid } }
+}
