@@ -24,15 +24,13 @@ fuzz: build-dependencies
 	scripts/fuzz $(SECONDS)
 
 bench: build-dependencies
-	@if [ -f Benchmarks/Package.swift ]; then swift package --package-path Benchmarks benchmark; \
-	else echo "There are no benchmarks yet."; fi
+	@if [ -x Benchmarks/run.sh ]; then Benchmarks/run.sh; else echo "There are no benchmarks yet."; fi
 
 build-dependencies:
 	@scripts/install-dependencies build
 
 test-dependencies:
 	@scripts/install-dependencies test
-	@scripts/make-venv
 
 format:
 	swift format --in-place --parallel --recursive Package.swift Sources Tests --configuration .swift-format

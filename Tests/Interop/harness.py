@@ -83,9 +83,9 @@ class Run:
 # MARK: The meeting page
 
 
-async def open_meeting(run, browser, server, room, name, size="640x360", **options):
+async def open_meeting(run, browser, server, room, name, size="640x360", viewport=(1024, 700)):
     """The lobby, with the fake camera's picture in the preview; ready for the click."""
-    page = await run.page(browser, f"{server.url}/?room={room}&name={name}&size={size}", **options)
+    page = await run.page(browser, f"{server.url}/?room={room}&name={name}&size={size}", size=viewport)
     await page.until("document.body.dataset.ready === 'true'", 15, "the lobby with its preview")
     await page.until("document.getElementById('preview').videoWidth > 0", 10, "the preview's picture")
     return page

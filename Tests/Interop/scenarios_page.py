@@ -103,11 +103,8 @@ async def mute(run):
     await asyncio.sleep(2)
     after = (await numbers(grace))["inbound"]
     frames = [sum(entry.get("framesDecoded") or 0 for entry in sample) for sample in (before, after)]
-    assert frames[1] - frames[0] > LEAST, f"only {frames[1] - frames[0]} frames in 2 s after the camera came back"
+    assert frames[1] - frames[0] > 20, f"only {frames[1] - frames[0]} frames in 2 s after the camera came back"
     assert_quiet(ada, grace)
-
-
-LEAST = 20
 
 
 @scenario("A lost WebSocket resumes while the media goes on")
@@ -148,3 +145,123 @@ async def ice_restart(run):
     await grace.until(f"{ufrag} !== '{before}'", 5, "new ICE credentials")
     await asyncio.gather(*[watch(run, page, seconds=4, warm_up=1) for page in (ada, grace)])
     assert_quiet(ada, grace)
+
+
+@scenario("After a crash of the server everybody finds each other again")
+async def server_restart(run):
+    server = await run.server()
+    browser = await run.chromium()
+    ada = await open_meeting(run, browser, server, "crash", "Ada")
+    grace = await open_meeting(run, browser, server, "crash", "Grace")
+    await meet(run, ada, grace)
+    for page in (ada, grace):
+        await page.evaluate(
+            "(() => { window.back = null; window.sluice.room.addEventListener('reconnected', "
+            "(event) => { window.back = event.detail; }); return true; })()"
+        )
+    await server.crash()
+    await asyncio.sleep(1)
+    await server.start()
+    for page in (ada, grace):
+        back = await page.until("window.back", 15, "the reconnection")
+        assert back["resumed"] is False, "a server that knows nothing resumed a session"
+        await page.until("document.querySelectorAll('.tile').length === 2", 10, "two tiles")
+    await asyncio.gather(*[watch(run, page, seconds=5) for page in (ada, grace)])
+
+
+@scenario("A large tile gets the large layer of three, and a small one a small layer")
+async def layers(run):
+    server = await run.server()
+    browser = await run.chromium()
+    ada = await open_meeting(run, browser, server, "layers", "Ada", size="1280x720", viewport=(500, 400))
+    large = await open_meeting(run, browser, server, "layers", "Large", size="320x180", viewport=(1500, 900))
+    await click_join(ada)
+    await ada.until("window.sluice.timings.connected", 10)
+    await click_join(large)
+    width = (
+        "(async () => Math.max(0, ...((await window.interop.numbers())?.inbound ?? [])"
+        ".map((entry) => entry.frameWidth ?? 0)))()"
+    )
+    await large.until(f"(async () => (await {width}) === 1280)()", 20, "1280x720")
+    facts = await large.until(
+        "[...document.querySelectorAll('.facts')].map((entry) => entry.textContent)"
+        ".find((text) => text.includes('1280') && text.includes('layer f'))", 5, "the tile's words about the layer",
+    )
+    run.fact(f"the tile says: {facts}")
+    await large.evaluate(
+        "(() => { for (const track of window.sluice.room.tracks.values()) if (track.kind === 'video') "
+        "window.sluice.room.prefer(track, { maxWidth: 320, maxHeight: 180 }); return true; })()"
+    )
+    await large.until(
+        "[...window.sluice.room.tracks.values()].some((track) => track.layer?.spatial === 0)", 10, "the small layer"
+    )
+    before = await numbers(large)
+    await asyncio.sleep(2)
+    after = await numbers(large)
+    video = [next(entry for entry in sample["inbound"] if entry["kind"] == "video") for sample in (before, after)]
+    assert video[1]["frameWidth"] == 320, f"the picture is {video[1]['frameWidth']} wide"
+    rate = (video[1]["framesDecoded"] - video[0]["framesDecoded"]) * 1_000 / (after["at"] - before["at"])
+    assert rate > 20, f"{rate:.1f} frames per second after the change of layer"
+
+
+@scenario("A shared screen gets a tile of its own, which goes when the sharing ends")
+async def screen(run):
+    server = await run.server()
+    browser = await run.chromium()
+    ada = await open_meeting(run, browser, server, "screen", "Ada")
+    grace = await open_meeting(run, browser, server, "screen", "Grace")
+    await meet(run, ada, grace)
+    for _ in range(2):  # The second time takes the m-lines of the first.
+        await ada.evaluate("(document.getElementById('screen').click(), true)")
+        await grace.until("document.querySelector('.tile.screen')?.dataset.video === 'on'", 10, "the screen's tile")
+        await grace.until(
+            "document.querySelector('.tile.screen video').videoWidth > 0", 10, "the screen's picture"
+        )
+        await ada.evaluate("(document.getElementById('screen').click(), true)")
+        await grace.until("!document.querySelector('.tile.screen')", 5, "the tile is gone")
+    count = await ada.evaluate("window.sluice.room.peerConnection.getTransceivers().length")
+    assert count <= 6, f"{count} m-lines: those of the first sharing were not used again"
+    assert_quiet(ada, grace)
+
+
+@scenario("A track can be unsubscribed and subscribed again")
+async def subscriptions(run):
+    server = await run.server()
+    browser = await run.chromium()
+    ada = await open_meeting(run, browser, server, "tracks", "Ada")
+    grace = await open_meeting(run, browser, server, "tracks", "Grace")
+    await meet(run, ada, grace)
+    track = "[...window.sluice.room.tracks.values()].find((entry) => entry.kind === 'video')"
+    await grace.evaluate(f"window.sluice.room.unsubscribe({track}).then(() => true)")
+    await grace.until(f"{track}.mid === null", 5, "the track without an m-line")
+    await asyncio.sleep(0.5)
+    before = await numbers(grace)
+    await asyncio.sleep(1)
+    after = await numbers(grace)
+    frames = [sum(entry.get("framesDecoded") or 0 for entry in sample["inbound"]) for sample in (before, after)]
+    assert frames[0] == frames[1], "frames go on coming"
+    await grace.evaluate(f"window.sluice.room.subscribe({track}).then(() => true)")
+    await grace.until(f"{track}.mid !== null", 5, "the track on an m-line")
+    await watch(run, grace, seconds=4, warm_up=1)
+    assert_quiet(ada, grace)
+
+
+@scenario("Errors are told in words: a full room, a refused token, no server")
+async def errors_in_words(run):
+    server = await run.server(arguments=["--rooms-max-participants", "1"])
+    browser = await run.chromium()
+    first = await open_meeting(run, browser, server, "full", "Ada")
+    await click_join(first)
+    await first.until("window.sluice.timings.connected", 10)
+    second = await open_meeting(run, browser, server, "full", "Grace")
+    await click_join(second)
+    await second.until("document.getElementById('alert').textContent.includes('room is full')", 5)
+    await second.until("!document.getElementById('join').disabled", 5, "another attempt is possible")
+    await second.evaluate("(document.getElementById('room').value = '', document.getElementById('join').click(), true)")
+    await second.until("document.getElementById('room-error').textContent !== ''", 5)
+    await server.crash()
+    await second.evaluate("(document.getElementById('room').value = 'x', document.getElementById('join').click(), true)")
+    await second.until("document.getElementById('alert').textContent.includes('no connection to the server')", 10)
+    await first.until("document.body.dataset.state === 'reconnecting'", 5, "the word that the connection is lost")
+    await server.start()
+    await first.until("document.body.dataset.state === 'connected'", 15, "the connection is back")

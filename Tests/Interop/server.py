@@ -56,17 +56,22 @@ class Server:
         self.log = Path(log)
         self.media_host = media_host
         self.arguments = list(arguments)
+        self.workers = min(os.cpu_count() or 1, 2)
 
     async def __aenter__(self):
         self.http_port = free_tcp_port()
         self.admin_port = free_tcp_port()
-        workers = min(os.cpu_count() or 1, 2)
-        self.media_port = free_media_port(workers)
+        self.media_port = free_media_port(self.workers)
         self.url = f"http://127.0.0.1:{self.http_port}"
         self.admin_url = f"http://127.0.0.1:{self.admin_port}"
+        await self.start()
+        return self
+
+    async def start(self):
+        """On the same ports as the last time."""
         command = [
             self.binary, "serve", "--dev", "--http-port", str(self.http_port), "--admin-port", str(self.admin_port),
-            "--media-port", str(self.media_port), "--media-workers", str(workers),
+            "--media-port", str(self.media_port), "--media-workers", str(self.workers),
         ]
         if self.media_host:
             command += ["--media-host", self.media_host]
@@ -77,11 +82,10 @@ class Server:
         try:
             self.ready = await asyncio.wait_for(self._ready(), START_TIMEOUT)
         except BaseException as error:
-            await self.__aexit__()
+            await self.stop()
             tail = self.log.read_text(errors="replace")[-1_500:]
             raise AssertionError(f"{' '.join(command)} did not get ready ({error or type(error).__name__}): {tail}")
         self.drain = asyncio.create_task(self._drain())
-        return self
 
     async def _ready(self):
         while line := (await self.process.stdout.readline()).decode(errors="replace"):
@@ -103,19 +107,35 @@ class Server:
                 return int(line.split()[1])
         return 0
 
-    async def __aexit__(self, *_):
-        if self.process.returncode is None:
+    async def crash(self):
+        """Ends it without a goodbye."""
+        self.process.kill()
+        await self.process.wait()
+        self.output.close()
+
+    async def stop(self):
+        """A first signal drains, a second ends it at once. Returns how it ended."""
+        for patience in (1, 3):
+            if self.process.returncode is not None:
+                break
             self.process.send_signal(signal.SIGTERM)
             try:
-                await asyncio.wait_for(self.process.wait(), 3)
+                await asyncio.wait_for(self.process.wait(), patience)
             except asyncio.TimeoutError:
-                # The second signal ends the drain.
-                self.process.send_signal(signal.SIGTERM)
-                try:
-                    await asyncio.wait_for(self.process.wait(), 3)
-                except asyncio.TimeoutError:
-                    self.process.kill()
-                    await self.process.wait()
+                pass
+        if self.process.returncode is None:
+            self.process.kill()
+            await self.process.wait()
         if hasattr(self, "drain"):
             self.drain.cancel()
         self.output.close()
+        return self.process.returncode
+
+    async def __aexit__(self, kind, *_):
+        was_running = self.is_running
+        result = await self.stop()
+        if kind is not None:
+            return
+        tail = self.log.read_text(errors="replace")[-1_500:]
+        assert was_running, f"the server ended by itself with {result}: {tail}"
+        assert result in (0, 130), f"the server ended with {result} when it was told to: {tail}"

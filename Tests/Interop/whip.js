@@ -61,9 +61,11 @@ window.interop ??= (() => {
 
     async function close(key) {
         const { pc, location, stream } = sessions.get(key);
+        // In this order: a server that saw the connection end knows the session no more, and says 404.
+        const { status } = await fetch(location, { method: "DELETE" });
         pc.close();
         stream?.getTracks().forEach((track) => track.stop());
-        return (await fetch(location, { method: "DELETE" })).status;
+        return status;
     }
 
     /** Of one session, or of the page's room without a key. */

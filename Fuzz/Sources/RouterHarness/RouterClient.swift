@@ -25,8 +25,14 @@ package final class RouterClient {
     /// Seals an RTP packet in place: header and payload stand at the front of `buffer`, with room for the tag behind.
     ///
     /// - Returns: the datagram's length; -1 when the client has no keys or there is no room.
-    package func seal(_ buffer: UnsafeMutableRawBufferPointer, headerLength: Int, payloadLength: Int) -> Int {
+    package func seal(
+        _ buffer: UnsafeMutableRawBufferPointer,
+        headerLength: Int,
+        payloadLength: Int,
+        rolloverCounter: UInt32 = 0
+    ) -> Int {
         let payload = UnsafeRawBufferPointer(rebasing: buffer[headerLength..<(headerLength + payloadLength)])
-        return self.peer.sealRTP(headerLength: headerLength, payload: payload, rolloverCounter: 0, into: buffer)
+        return self.peer.sealRTP(
+            headerLength: headerLength, payload: payload, rolloverCounter: rolloverCounter, into: buffer)
     }
 }

@@ -117,7 +117,9 @@ struct AdminAPI: Sendable {
 
     private func findRoom(_ context: BasicRequestContext) async throws -> Room {
         let name = context.parameters.get("room").flatMap(PercentEncoding.decode) ?? ""
-        guard let room = await self.directory.room(RoomID(name)) else { throw HTTPError(.notFound, message: "no such room") }
+        guard let room = await self.directory.room(RoomID(name)) else {
+            throw HTTPError(.notFound, message: "no such room")
+        }
         return room
     }
 
@@ -135,7 +137,9 @@ struct AdminAPI: Sendable {
         json["session"] = report.session.map { .string($0.description) } ?? .null
         json["connected"] = .bool(report.statistics?.transport.connected ?? false)
         json["subscriptions"] = .array(
-            report.bindings.sorted { $0.key < $1.key }.map { ["mid": .string($0.key), "trackId": .string($0.value.value)] }
+            report.bindings.sorted { $0.key < $1.key }.map {
+                ["mid": .string($0.key), "trackId": .string($0.value.value)]
+            }
         )
         return .object(json)
     }

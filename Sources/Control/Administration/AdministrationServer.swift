@@ -55,7 +55,9 @@ package final class AdministrationServer: Service {
             },
             logger: self.logger
         )
-        do { try await application.run() } catch where !isListening.load(ordering: .relaxed) && !(error is CancellationError) {
+        do { try await application.run() } catch
+            where !isListening.load(ordering: .relaxed) && !(error is CancellationError)
+        {
             throw ListenError(
                 listener: "admin",
                 host: self.configuration.host,

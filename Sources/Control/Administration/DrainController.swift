@@ -48,7 +48,9 @@ package final class DrainController: Sendable {
                 self.logger.notice("the time to drain is over", metadata: ["participants": "\(remaining)"])
                 return false
             }
-            do { try await clock.sleep(until: min(end, clock.now.advanced(by: .milliseconds(100))), tolerance: nil) } catch {
+            do {
+                try await clock.sleep(until: min(end, clock.now.advanced(by: .milliseconds(100))), tolerance: nil)
+            } catch {
                 return false
             }
         }

@@ -9,6 +9,8 @@ package struct JoinRequest: Sendable {
     package var autoSubscribe: Bool
     /// Only tracks of this identity are bound (WHEP); `nil` = of everybody.
     package var publisherIdentity: String?
+    /// Called when the operator takes the participant out, so that their token can be refused from then on.
+    package var onRemoved: @Sendable () -> Void
 
     package init(
         kind: SessionKind,
@@ -17,8 +19,10 @@ package struct JoinRequest: Sendable {
         metadata: JSONValue = .null,
         grants: Grants = Grants(),
         autoSubscribe: Bool = true,
-        publisherIdentity: String? = nil
+        publisherIdentity: String? = nil,
+        onRemoved: @escaping @Sendable () -> Void = {}
     ) {
+        self.onRemoved = onRemoved
         self.kind = kind
         self.identity = identity
         self.name = name

@@ -9,6 +9,7 @@ final class Participant {
     let identity: String
     let grants: Grants
     let publisherIdentity: String?
+    let onRemoved: @Sendable () -> Void
     var autoSubscribe: Bool
     var name: String
     var metadata: JSONValue
@@ -32,6 +33,7 @@ final class Participant {
         self.identity = request.identity
         self.grants = request.grants
         self.publisherIdentity = request.publisherIdentity
+        self.onRemoved = request.onRemoved
         self.autoSubscribe = request.autoSubscribe
         self.name = request.name
         self.metadata = request.metadata

@@ -27,7 +27,9 @@ package struct QualityScore: Sendable, Equatable {
 
     /// `nil` while no media flows.
     package init?(_ statistics: SessionStatistics) {
-        guard statistics.transport.connected, !statistics.inbound.isEmpty || !statistics.outbound.isEmpty else { return nil }
+        guard statistics.transport.connected, !statistics.inbound.isEmpty || !statistics.outbound.isEmpty else {
+            return nil
+        }
         let inboundLoss = statistics.inbound.map { entry in
             let expected = Double(entry.packetsReceived) + Double(max(entry.packetsLost, 0))
             return expected > 0 ? Double(max(entry.packetsLost, 0)) / expected : 0

@@ -1,5 +1,5 @@
-import Synchronization
 package import Basics
+import Synchronization
 
 /// Makes the names that the server gives out. All are unguessable except the session number, which never leaves the
 /// process but for logs.

@@ -22,7 +22,8 @@ extension Room {
             self.tracks[track.id]?.info.layers = layers
             if let publisher = self.participants[track.publisher] { self.broadcastChange(of: publisher) }
         case .selectionChanged(let section, let selection):
-            guard let participant = self.participants.values.first(where: { $0.negotiation?.session == section.session }),
+            guard
+                let participant = self.participants.values.first(where: { $0.negotiation?.session == section.session }),
                 let track = participant.negotiation?.bindings[section.mid]
             else { return }
             participant.sink(.layer(track, selection))

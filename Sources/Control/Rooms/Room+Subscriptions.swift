@@ -48,7 +48,10 @@ extension Room {
             throw RoomError(.badMessage, "'\(mid.prefix(64))' is no recvonly m-line of the current description")
         }
         guard section.kind == track.info.kind else {
-            throw RoomError(.badMessage, "m-line '\(mid)' is \(section.kind.name), the track is \(track.info.kind.name)")
+            throw RoomError(
+                .badMessage,
+                "m-line '\(mid)' is \(section.kind.name), the track is \(track.info.kind.name)"
+            )
         }
         guard self.fits(track, section) else {
             throw RoomError(.sdpUnsupported, "no codec of the track is among those of m-line '\(mid)'")
@@ -67,7 +70,9 @@ extension Room {
         await self.fillFreeSections(of: participant)
     }
 
-    package func prefer(_ preference: TrackPreference, for trackID: String, by id: ParticipantID) async throws(RoomError) {
+    package func prefer(_ preference: TrackPreference, for trackID: String, by id: ParticipantID)
+        async throws(RoomError)
+    {
         await self.enter()
         defer { self.leaveTurn() }
         let participant = try self.participant(id)

@@ -66,9 +66,12 @@ package actor Room {
         await self.enter()
         defer { self.leaveTurn() }
         guard !self.isClosed else { return nil }
-        let isTakeover: (Participant) -> Bool = { !$0.isHidden && request.kind != .whep && $0.identity == request.identity }
+        let isTakeover: (Participant) -> Bool = {
+            !$0.isHidden && request.kind != .whep && $0.identity == request.identity
+        }
         let previous = self.participants.values.first(where: isTakeover)
-        if self.settings.maxParticipants > 0, previous == nil, self.participants.count >= self.settings.maxParticipants {
+        if self.settings.maxParticipants > 0, previous == nil, self.participants.count >= self.settings.maxParticipants
+        {
             throw RoomError(.roomFull, "the room has its \(self.settings.maxParticipants) participants")
         }
         if let previous { await self.drop(previous, reason: .duplicateIdentity) }
@@ -139,7 +142,9 @@ package actor Room {
         await self.enter()
         defer { self.leaveTurn() }
         self.isClosed = true
-        for id in self.order { if let participant = self.participants[id] { await self.drop(participant, reason: .roomClosed) } }
+        for id in self.order {
+            if let participant = self.participants[id] { await self.drop(participant, reason: .roomClosed) }
+        }
     }
 
     /// Removes the participants whose time to resume is over. Returns whether the room has been empty for so long that
@@ -148,7 +153,9 @@ package actor Room {
         await self.enter()
         defer { self.leaveTurn() }
         for participant in self.participants.values {
-            guard let detachedAt = participant.detachedAt, now - detachedAt >= self.settings.resumeTimeout else { continue }
+            guard let detachedAt = participant.detachedAt, now - detachedAt >= self.settings.resumeTimeout else {
+                continue
+            }
             await self.drop(participant, reason: .connectionLost)
         }
         guard self.participants.isEmpty else {
@@ -167,6 +174,7 @@ package actor Room {
         for track in self.tracks(of: participant.id) { await self.unpublish(track) }
         if let negotiation = participant.negotiation { await self.end(negotiation, isClosed: false) }
         participant.negotiation = nil
+        if reason == .removed { participant.onRemoved() }
         participant.sink(.removed(reason))
         if !participant.isHidden { self.broadcast(.participantLeft(participant.id, reason)) }
     }
@@ -187,7 +195,9 @@ package actor Room {
     }
 
     /// Passes a message of one participant on to another.
-    package func relay(type: String, payload: JSONValue, from sender: ParticipantID, to receiver: String) throws(RoomError) {
+    package func relay(type: String, payload: JSONValue, from sender: ParticipantID, to receiver: String)
+        throws(RoomError)
+    {
         _ = try self.participant(sender)
         guard let target = self.participants[ParticipantID(receiver)], !target.isHidden else {
             throw RoomError(.noSuchParticipant, "no participant '\(receiver.prefix(64))' in this room")

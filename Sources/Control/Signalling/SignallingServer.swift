@@ -63,7 +63,7 @@ package final class SignallingServer: Service {
         let isListening = Atomic<Bool>(false)
         do {
             try await self.serve { isListening.store(true, ordering: .relaxed) }
-        } catch where !isListening.load(ordering: .relaxed) && !(error is CancellationError) {
+        } catch  where !isListening.load(ordering: .relaxed) && !(error is CancellationError) {
             throw ListenError(
                 listener: "http",
                 host: self.configuration.host,
@@ -132,7 +132,10 @@ package final class SignallingServer: Service {
         while !Task.isCancelled {
             do { try await Task.sleep(for: .seconds(10)) } catch { return }
             do throws(TLSFileError) { try self.reloadTLS() } catch {
-                self.logger.error("the TLS files changed and cannot be used; the former stay in use", metadata: ["error": "\(error)"])
+                self.logger.error(
+                    "the TLS files changed and cannot be used; the former stay in use",
+                    metadata: ["error": "\(error)"]
+                )
             }
         }
     }

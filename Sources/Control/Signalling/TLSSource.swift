@@ -53,7 +53,11 @@ final class TLSSource: Sendable {
         configuration.minimumTLSVersion = .tlsv12
         configuration.applicationProtocols = ["http/1.1"]
         do { return try NIOSSLContext(configuration: configuration) } catch {
-            throw TLSFileError(key: "http.tls.privateKey", path: files.privateKey, reason: "does not fit the certificate: \(error)")
+            throw TLSFileError(
+                key: "http.tls.privateKey",
+                path: files.privateKey,
+                reason: "does not fit the certificate: \(error)"
+            )
         }
     }
 }

@@ -34,9 +34,47 @@ extension PeerSession {
     }
 
     mutating func receiveHandshake(_ datagram: RawSpan, at now: Instant) {
+        if self.isHandshakeOut {
+            guard self.handshakeBacklog.count < Self.largestHandshakeBacklog else { return }
+            self.handshakeBacklog.append(datagram.array())
+            return
+        }
         guard self.startHandshake(at: now) else { return }
-        self.dtls?.handle(datagram, at: now)
-        self.drainHandshake(at: now)
+        // Afterwards there are only alerts and, once in a while, a repeated flight: not worth a hand-over.
+        if self.offloadsHandshakes, !self.isConnected {
+            self.handOutHandshake([datagram.array()], at: now)
+        } else {
+            self.dtls?.handle(datagram, at: now)
+            self.drainHandshake(at: now)
+        }
+    }
+
+    private mutating func handOutHandshake(_ datagrams: [[UInt8]], at now: Instant) {
+        guard let session = self.dtls.take() else { return }
+        self.isHandshakeOut = true
+        self.emit(.handshake(HandshakeJob(session, datagrams: datagrams, at: now)))
+    }
+
+    /// Takes a job back that has been run.
+    package mutating func finish(_ job: HandshakeJob, at now: Instant) {
+        guard self.isHandshakeOut else { return }
+        self.isHandshakeOut = false
+        guard !self.hasEnded else { return }
+        self.dtls = job.takeSession()
+        self.dtlsDeadline = job.deadline
+        for output in job.outputs {
+            self.handle(output, at: now)
+            if self.hasEnded { return }
+        }
+        let backlog = self.handshakeBacklog
+        self.handshakeBacklog = []
+        guard !backlog.isEmpty else { return }
+        if self.isConnected {
+            for datagram in backlog { unsafe self.dtls?.handle(datagram.span.bytes, at: now) }
+            self.drainHandshake(at: now)
+        } else {
+            self.handOutHandshake(backlog, at: now)
+        }
     }
 
     /// Makes the DTLS association, once. Returns whether there is one.
@@ -171,32 +209,36 @@ extension PeerSession {
 
     private mutating func drainHandshake(at now: Instant) {
         while let output = self.dtls?.nextOutput() {
-            switch output {
-            case .transmit(let bytes):
-                if let selected = self.selected { self.emit(.transmit(bytes, to: selected, from: self.selectedLocal)) }
-            case .connected(let dtlsKeys):
-                guard let contexts = SRTPContexts.make(dtlsKeys) else {
-                    self.end(.handshakeFailed)
-                    return
-                }
-                let profile = contexts.profile
-                self.keys = consume contexts
-                self.isConnected = true
-                self.handshakeDuration = self.handshakeStartedAt.map { now - $0 }
-                self.emit(.connected(profile))
-            case .failed(let failure):
-                self.end(failure == .fingerprintMismatch ? .fingerprintMismatch : .handshakeFailed)
-                return
-            case .closed:
-                self.end(.closedByPeer)
-                return
-            case .applicationData:
-                // Data channels come later; until then there is nobody to hand it to.
-                break
-            case .wait(let deadline):
+            if case .wait(let deadline) = output {
                 self.dtlsDeadline = deadline
                 return
             }
+            self.handle(output, at: now)
+            if self.hasEnded { return }
+        }
+    }
+
+    private mutating func handle(_ output: DTLSOutput, at now: Instant) {
+        switch output {
+        case .transmit(let bytes):
+            if let selected = self.selected { self.emit(.transmit(bytes, to: selected, from: self.selectedLocal)) }
+        case .connected(let dtlsKeys):
+            guard let contexts = SRTPContexts.make(dtlsKeys) else {
+                self.end(.handshakeFailed)
+                return
+            }
+            let profile = contexts.profile
+            self.keys = consume contexts
+            self.isConnected = true
+            self.handshakeDuration = self.handshakeStartedAt.map { now - $0 }
+            self.emit(.connected(profile))
+        case .failed(let failure):
+            self.end(failure == .fingerprintMismatch ? .fingerprintMismatch : .handshakeFailed)
+        case .closed:
+            self.end(.closedByPeer)
+        case .applicationData, .wait:
+            // Data channels come later; until then there is nobody to hand their packets to.
+            break
         }
     }
 }

@@ -1,7 +1,7 @@
 package import Basics
 package import DTLS
 package import ICE
-package import RTP
+import RTP
 package import SRTP
 
 /// One peer: ICE, DTLS and SRTP composed behind one `receive`, `handleTimeout` and `nextOutput`.
@@ -26,6 +26,8 @@ package struct PeerSession: ~Copyable {
         case selected(TransportAddress)
         /// DTLS is up and verified: media can flow both ways.
         case connected(SRTPProfile)
+        /// Run this, on any thread, and give it back with `finish`. Only where handshakes are off-loaded.
+        case handshake(HandshakeJob)
         /// Terminal: nothing is sent or accepted any more.
         case ended(EndReason)
         case wait(until: Instant?)
@@ -66,6 +68,12 @@ package struct PeerSession: ~Copyable {
     /// Made when the handshake starts: it holds 10 KB of OpenSSL's, and a peer that never gets so far costs nothing.
     var dtls: DTLSSession?
     let dtlsRole: DTLSSession.Role
+    /// Whether handshakes are handed out as jobs rather than done in place.
+    let offloadsHandshakes: Bool
+    /// A job is out; what comes meanwhile waits, up to `largestHandshakeBacklog` datagrams.
+    var isHandshakeOut = false
+    var handshakeBacklog: [[UInt8]] = []
+    static let largestHandshakeBacklog = 16
     let certificate: DTLSCertificate
     let fingerprints: [DTLSFingerprint]
     var dtlsDeadline: Instant?
@@ -87,11 +95,14 @@ package struct PeerSession: ~Copyable {
     package internal(set) var handshakeDuration: Nanoseconds?
 
     /// A server's session: ICE-lite, DTLS passive.
+    ///
+    /// - Parameter offloadsHandshakes: hands handshakes out as `.handshake` jobs; else they are done in `receive`.
     package init(
         server local: ICECredentials,
         remote: ICECredentials,
         certificate: DTLSCertificate,
         fingerprints: [DTLSFingerprint],
+        offloadsHandshakes: Bool = false,
         at now: Instant
     ) {
         self.init(
@@ -99,6 +110,7 @@ package struct PeerSession: ~Copyable {
             role: .server,
             certificate: certificate,
             fingerprints: fingerprints,
+            offloadsHandshakes: offloadsHandshakes,
             random: .system,
             at: now
         )
@@ -121,6 +133,7 @@ package struct PeerSession: ~Copyable {
             role: .client,
             certificate: certificate,
             fingerprints: fingerprints,
+            offloadsHandshakes: false,
             random: random,
             at: now
         )
@@ -132,6 +145,7 @@ package struct PeerSession: ~Copyable {
         role: DTLSSession.Role,
         certificate: DTLSCertificate,
         fingerprints: [DTLSFingerprint],
+        offloadsHandshakes: Bool,
         random: RandomSource,
         at now: Instant
     ) {
@@ -139,6 +153,7 @@ package struct PeerSession: ~Copyable {
         self.dtlsRole = role
         self.certificate = certificate
         self.fingerprints = fingerprints
+        self.offloadsHandshakes = offloadsHandshakes
         self.random = random
         self.startedAt = now
     }

@@ -84,7 +84,8 @@ package final class MediaPlane: MediaWorkers {
                 endpoint: MediaEndpoint(candidates: Self.preferred(advertised), fingerprint: fingerprint),
                 configuration: MediaRouter.Configuration(
                     certificate: certificate,
-                    packetsPerSecondPerTransport: configuration.packetsPerSecondPerTransport
+                    packetsPerSecondPerTransport: configuration.packetsPerSecondPerTransport,
+                    offloadsHandshakes: true
                 ),
                 events: { continuation.yield($0) }
             )

@@ -97,6 +97,7 @@ extension MediaRouter {
             remote: configuration.remoteCredentials,
             certificate: self.configuration.certificate,
             fingerprints: configuration.dtlsFingerprints,
+            offloadsHandshakes: self.configuration.offloadsHandshakes,
             at: now
         )
         let session = SessionPointer.allocate(capacity: 1)

@@ -44,6 +44,8 @@ extension MediaRouter {
                 }
                 self.emit(.connected(unsafe session.pointee.id))
                 unsafe self.startLegs(of: session, at: now)
+            case .handshake(let job):
+                self.handshakes.append((unsafe session.pointee.id, job))
             case .ended(let reason):
                 self.count(reason, wasConnected: unsafe session.pointee.isConnected)
                 self.emit(.ended(unsafe session.pointee.id, SessionEndReason(reason)))

@@ -3,7 +3,7 @@ package import DTLS
 import Forwarding
 package import MediaControl
 import Negotiation
-import PeerSession
+package import PeerSession
 import RTP
 import STUN
 
@@ -19,15 +19,19 @@ package struct MediaRouter: ~Copyable {
         package var maximumSessionCount: Int
         /// Per session; 0 = no limit.
         package var packetsPerSecondPerTransport: Int
+        /// Hands DTLS handshakes out through `nextHandshake` instead of doing them in `receive`.
+        package var offloadsHandshakes: Bool
 
         package init(
             certificate: DTLSCertificate,
             maximumSessionCount: Int = 16_384,
-            packetsPerSecondPerTransport: Int = 0
+            packetsPerSecondPerTransport: Int = 0,
+            offloadsHandshakes: Bool = false
         ) {
             self.certificate = certificate
             self.maximumSessionCount = maximumSessionCount
             self.packetsPerSecondPerTransport = packetsPerSecondPerTransport
+            self.offloadsHandshakes = offloadsHandshakes
         }
     }
 
@@ -46,6 +50,7 @@ package struct MediaRouter: ~Copyable {
     /// Sessions that ended while a packet was in hand; freed at the end of the call.
     var endedIndices: [Int] = []
     private var events: [MediaEvent] = []
+    var handshakes: [(session: SessionID, job: HandshakeJob)] = []
     let wallClock: NTPAnchor
     private var sampleCountdown = 64
 
@@ -83,6 +88,16 @@ package struct MediaRouter: ~Copyable {
     package mutating func nextEvent() -> MediaEvent? { self.events.isEmpty ? nil : self.events.removeFirst() }
 
     mutating func emit(_ event: MediaEvent) { self.events.append(event) }
+
+    /// A handshake to be run elsewhere and given back with `finishHandshake`.
+    package mutating func nextHandshake() -> (session: SessionID, job: HandshakeJob)? { self.handshakes.popLast() }
+
+    package mutating func finishHandshake(_ job: HandshakeJob, of id: SessionID, at now: Instant) {
+        guard let session = unsafe self.session(id) else { return }
+        unsafe session.pointee.peer.finish(job, at: now)
+        self.drainPeer(unsafe session.pointee.index, socket: nil, at: now)
+        self.freeEndedSessions()
+    }
 
     package mutating func flush() { self.egress.flush() }
 

@@ -2,6 +2,7 @@ package import Basics
 import CLinux
 package import MediaControl
 import Negotiation
+import PeerSession
 
 /// One thread, one epoll loop, the UDP sockets of one port, and the rooms homed on it.
 ///
@@ -125,6 +126,18 @@ package actor MediaWorker: MediaWorkerControl {
 
     private func deliverEvents() {
         while let event = self.router.nextEvent() { self.events(event) }
+        while let (session, job) = self.router.nextHandshake() {
+            // On the process's pool of threads: a handshake costs as much as 500 packets.
+            Task.detached { [weak self] in
+                job.run()
+                await self?.finishHandshake(job, of: session)
+            }
+        }
+    }
+
+    private func finishHandshake(_ job: HandshakeJob, of session: SessionID) {
+        self.router.finishHandshake(job, of: session, at: Self.now())
+        self.afterCommand()
     }
 
     // MARK: The thread

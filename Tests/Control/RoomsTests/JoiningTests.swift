@@ -53,7 +53,9 @@ import Testing
     @Test func theServerHasABoundOnRooms() async throws {
         let scenario = Scenario(RoomSettings(maxRooms: 1))
         _ = try await scenario.join("alice", room: "a")
-        await #expect { _ = try await scenario.join("alice", room: "b") } throws: { ($0 as? RoomError)?.code == .roomFull }
+        await #expect { _ = try await scenario.join("alice", room: "b") } throws: {
+            ($0 as? RoomError)?.code == .roomFull
+        }
     }
 
     @Test func aWHEPSubscriberIsSeenByNobody() async throws {
@@ -90,7 +92,9 @@ import Testing
         await alice.room.detach(alice.id, resumeToken: alice.joined.resumeToken, at: scenario.clock.now)
         await scenario.wait(seconds: 14)
         let events = Events()
-        let resumed = await scenario.directory.resume(RoomID("r"), token: alice.joined.resumeToken) { events.append($0) }
+        let resumed = await scenario.directory.resume(RoomID("r"), token: alice.joined.resumeToken) {
+            events.append($0)
+        }
         #expect(resumed?.participant == alice.id)
         #expect(resumed?.resumeToken != alice.joined.resumeToken)
         await scenario.wait(seconds: 60)
@@ -129,7 +133,9 @@ import Testing
         await scenario.directory.drain(deadline: 2_000)
         #expect(alice.events.take() == ["draining 1000"])
         for room in ["r", "other"] {
-            await #expect { _ = try await scenario.join("bob", room: room) } throws: { ($0 as? RoomError)?.code == .draining }
+            await #expect { _ = try await scenario.join("bob", room: room) } throws: {
+                ($0 as? RoomError)?.code == .draining
+            }
         }
         await alice.leave()
         await scenario.wait(seconds: 1)

@@ -1,8 +1,9 @@
 import Basics
 import Logging
 import MediaControl
-@testable import Rooms
 import Synchronization
+
+@testable import Rooms
 
 /// A directory with one recording worker and a clock that stands still until it is moved.
 struct Scenario {
@@ -27,7 +28,9 @@ struct Scenario {
         )
     }
 
-    func join(_ identity: String, room: String = "r", change: (inout JoinRequest) -> Void = { _ in }) async throws -> Member {
+    func join(_ identity: String, room: String = "r", change: (inout JoinRequest) -> Void = { _ in }) async throws
+        -> Member
+    {
         var request = JoinRequest(kind: .websocket, identity: identity)
         change(&request)
         let events = Events()

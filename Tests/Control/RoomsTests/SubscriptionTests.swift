@@ -103,7 +103,9 @@ import Testing
         #expect(scenario.worker.calls.last == .paused(false, section))
     }
 
-    @Test(arguments: [(who: "publisher", admin: false, ok: true), ("subscriber", false, false), ("subscriber", true, true)])
+    @Test(arguments: [
+        (who: "publisher", admin: false, ok: true), ("subscriber", false, false), ("subscriber", true, true),
+    ])
     func onlyItsPublisherOrAnAdminMayMuteATrack(who: String, admin: Bool, ok: Bool) async throws {
         let scenario = Scenario()
         let publisher = try await scenario.join("publisher")
@@ -153,7 +155,9 @@ import Testing
         for report in await room.reports() {
             #expect(report.bindings.count == 4)
             #expect(Set(report.bindings.values).count == 4)
-            for track in report.bindings.values { #expect(owners[track] != nil && owners[track] != report.participant.id) }
+            for track in report.bindings.values {
+                #expect(owners[track] != nil && owners[track] != report.participant.id)
+            }
         }
         #expect(scenario.worker.sessions.count == 8)
     }

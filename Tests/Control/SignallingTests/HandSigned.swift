@@ -34,7 +34,9 @@ enum HandSigned {
         bytes += (0..<8).reversed().map { UInt8(truncatingIfNeeded: message.count * 8 >> ($0 * 8)) }
         let rotate: (UInt32, UInt32) -> UInt32 = { $0 >> $1 | $0 << (32 - $1) }
         for start in stride(from: 0, to: bytes.count, by: 64) {
-            var w = (0..<16).map { index in bytes[(start + 4 * index)..<(start + 4 * index + 4)].reduce(0) { $0 << 8 | UInt32($1) } }
+            var w = (0..<16).map { index in
+                bytes[(start + 4 * index)..<(start + 4 * index + 4)].reduce(0) { $0 << 8 | UInt32($1) }
+            }
             for i in 16..<64 {
                 let a = rotate(w[i - 15], 7) ^ rotate(w[i - 15], 18) ^ w[i - 15] >> 3
                 let b = rotate(w[i - 2], 17) ^ rotate(w[i - 2], 19) ^ w[i - 2] >> 10

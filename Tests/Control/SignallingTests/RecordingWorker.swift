@@ -25,7 +25,9 @@ final class RecordingWorker: MediaWorkerControl {
     init(index: Int = 0) { self.index = index }
 
     var calls: [Call] { self.state.withLock { $0.calls } }
-    func configuration(of session: SessionID) -> SessionConfiguration? { self.state.withLock { $0.configurations[session] } }
+    func configuration(of session: SessionID) -> SessionConfiguration? {
+        self.state.withLock { $0.configurations[session] }
+    }
     var sessions: [SessionID] { self.state.withLock { $0.configurations.keys.sorted { $0.value < $1.value } } }
     func refuseApply(_ error: MediaError?) { self.refusal.withLock { $0 = error } }
     func forgetCalls() { self.state.withLock { $0.calls = [] } }
@@ -45,9 +47,13 @@ final class RecordingWorker: MediaWorkerControl {
 
     func bind(_ track: PublishedTrack, to section: SectionReference) async throws(MediaError) {
         // The rule that the order of calls must keep: the worker knows both ends.
-        let (source, target) = self.state.withLock { ($0.configurations[track.session], $0.configurations[section.session]) }
+        let (source, target) = self.state.withLock {
+            ($0.configurations[track.session], $0.configurations[section.session])
+        }
         guard source?.negotiated.sections.contains(where: { $0.mid == track.mid }) == true else { throw .noSuchTrack }
-        guard target?.negotiated.sections.contains(where: { $0.mid == section.mid }) == true else { throw .noSuchSection }
+        guard target?.negotiated.sections.contains(where: { $0.mid == section.mid }) == true else {
+            throw .noSuchSection
+        }
         self.note(.bind(track, section))
     }
 

@@ -100,7 +100,10 @@ import Testing
                     (#"{"type":"stats","payload":{},"id":6}"#, "stats", nil),
                     (#"{"type":"mute","payload":{"trackId":"x","muted":true},"id":7}"#, "error", "noSuchTrack"),
                     (#"{"type":"offer","payload":{"sdp":"x","to":"PA_none"},"id":8}"#, "error", "noSuchParticipant"),
-                    (#"{"type":"setMetadata","payload":{"metadata":"\#(String(repeating: "x", count: 4_095))"},"id":9}"#, "error", "badMessage"),
+                    (
+                        #"{"type":"setMetadata","payload":{"metadata":"\#(String(repeating: "x", count: 4_095))"},"id":9}"#,
+                        "error", "badMessage"
+                    ),
                 ]
                 for (index, entry) in cases.enumerated() {
                     try await client.send(text: entry.text)
@@ -110,7 +113,9 @@ import Testing
                     }
                     #expect(reply["type"]?.stringValue == entry.type, "\(entry.text)")
                     #expect(reply["id"] == JSONValue(index + 1), "\(entry.text)")
-                    if let code = entry.code { #expect(reply["payload"]?["code"]?.stringValue == code, "\(entry.text)") }
+                    if let code = entry.code {
+                        #expect(reply["payload"]?["code"]?.stringValue == code, "\(entry.text)")
+                    }
                 }
             }
         }
@@ -213,6 +218,23 @@ import Testing
                 #expect(joined["participants"] == [])
                 try await client.send("publish", ["tracks": [["mid": "0", "source": "camera"]]], id: 2)
                 #expect(try await client.expect("error")["code"] == "forbidden")
+            }
+        }
+    }
+
+    @Test func whoIsTakenOutDoesNotComeBackWithTheSameToken() async throws {
+        try await TestServer.run(needsTokens: true) { server in
+            let token = try await server.token()
+            try await WebSocketClient.open(port: server.port) { client in
+                let id = ParticipantID(
+                    try await client.join(identity: "", token: token)["participantId"]?.stringValue ?? ""
+                )
+                try await server.directory.room(RoomID("r"))?.remove(id)
+                #expect(try await client.expectClose() == 1008)
+            }
+            try await WebSocketClient.open(port: server.port) { client in
+                try await client.send("join", ["roomId": "r", "token": .string(token)])
+                #expect(try await client.expect("error")["code"] == "unauthorized")
             }
         }
     }

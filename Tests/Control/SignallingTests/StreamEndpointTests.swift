@@ -21,7 +21,9 @@ import Testing
         return try await HTTPReply.request("POST", path, port: server.port, headers: headers, body: offer.sdp)
     }
 
-    private static func trickle(_ usernameFragment: String = "abcd", _ password: String = "0123456789abcdef01234567") -> String {
+    private static func trickle(_ usernameFragment: String = "abcd", _ password: String = "0123456789abcdef01234567")
+        -> String
+    {
         [
             "a=ice-ufrag:\(usernameFragment)", "a=ice-pwd:\(password)", "m=audio 9 UDP/TLS/RTP/SAVPF 0", "a=mid:0",
             "a=candidate:1 1 UDP 2130706431 192.0.2.1 3478 typ host", "",
@@ -31,10 +33,17 @@ import Testing
     @Test func aSessionFromPostToDelete() async throws {
         let turn = ICEServer(urls: ["turn:example.com:3478"], username: "u", credential: "c")
         try await TestServer.run(iceServers: [turn]) { server in
-            let created = try await Self.post("/whip/my%20room/alice", server, offer: Offer().publishing("audio", "video"))
+            let created = try await Self.post(
+                "/whip/my%20room/alice",
+                server,
+                offer: Offer().publishing("audio", "video")
+            )
             #expect(created.status == 201)
             #expect(created.headers["content-type"] == Self.sdp)
-            #expect(created.headers["link"] == #"<turn:example.com:3478>; rel="ice-server"; username="u"; credential="c"; credential-type="password""#)
+            #expect(
+                created.headers["link"]
+                    == #"<turn:example.com:3478>; rel="ice-server"; username="u"; credential="c"; credential-type="password""#
+            )
             let location = try #require(created.headers["location"])
             let tag = try #require(created.headers["etag"])
             #expect(created.body.hasPrefix("v=0\r\n"))
@@ -50,7 +59,13 @@ import Testing
                 ("a candidate", ["Content-Type": Self.fragment, "If-Match": tag], Self.trickle(), 204),
             ]
             for patch in patches {
-                let reply = try await HTTPReply.request("PATCH", location, port: server.port, headers: patch.headers, body: patch.body)
+                let reply = try await HTTPReply.request(
+                    "PATCH",
+                    location,
+                    port: server.port,
+                    headers: patch.headers,
+                    body: patch.body
+                )
                 #expect(reply.status == patch.status, "\(patch.name)")
                 if patch.status >= 400 { #expect(reply.headers["content-type"] == "application/problem+json") }
             }
@@ -90,27 +105,108 @@ import Testing
     }
 
     static let cases: [Case] = [
-        Case(name: "OPTIONS", method: "OPTIONS", path: "/whip/r", headers: [:], body: nil, status: 204, expectedHeaders: ["accept-post": "application/sdp"]),
-        Case(name: "OPTIONS WHEP", method: "OPTIONS", path: "/whep/r/alice", headers: [:], body: nil, status: 204, expectedHeaders: ["accept-post": "application/sdp"]),
-        Case(name: "OPTIONS of a session", method: "OPTIONS", path: "/v1/whip/x", headers: [:], body: nil, status: 204, expectedHeaders: ["accept-patch": "application/trickle-ice-sdpfrag"]),
-        Case(name: "GET", method: "GET", path: "/whip/r", body: nil, status: 405, expectedHeaders: ["allow": "POST, OPTIONS"]),
+        Case(
+            name: "OPTIONS",
+            method: "OPTIONS",
+            path: "/whip/r",
+            headers: [:],
+            body: nil,
+            status: 204,
+            expectedHeaders: ["accept-post": "application/sdp"]
+        ),
+        Case(
+            name: "OPTIONS WHEP",
+            method: "OPTIONS",
+            path: "/whep/r/alice",
+            headers: [:],
+            body: nil,
+            status: 204,
+            expectedHeaders: ["accept-post": "application/sdp"]
+        ),
+        Case(
+            name: "OPTIONS of a session",
+            method: "OPTIONS",
+            path: "/v1/whip/x",
+            headers: [:],
+            body: nil,
+            status: 204,
+            expectedHeaders: ["accept-patch": "application/trickle-ice-sdpfrag"]
+        ),
+        Case(
+            name: "GET",
+            method: "GET",
+            path: "/whip/r",
+            body: nil,
+            status: 405,
+            expectedHeaders: ["allow": "POST, OPTIONS"]
+        ),
         Case(name: "HEAD", method: "HEAD", path: "/whip/r", body: nil, status: 405),
         Case(name: "PUT", method: "PUT", path: "/whep/r", status: 405),
         Case(name: "DELETE of an endpoint", method: "DELETE", path: "/whip/r", body: nil, status: 405),
         Case(name: "PATCH of an endpoint", method: "PATCH", path: "/whip/r", status: 405),
-        Case(name: "GET of a session", method: "GET", path: "/v1/whip/x", body: nil, status: 405, expectedHeaders: ["allow": "PATCH, DELETE, OPTIONS"]),
+        Case(
+            name: "GET of a session",
+            method: "GET",
+            path: "/v1/whip/x",
+            body: nil,
+            status: 405,
+            expectedHeaders: ["allow": "PATCH, DELETE, OPTIONS"]
+        ),
         Case(name: "POST to a session", method: "POST", path: "/v1/whep/x", status: 405),
         Case(name: "DELETE of no session", method: "DELETE", path: "/v1/whip/x", body: nil, status: 404),
         Case(name: "PATCH of no session", method: "PATCH", path: "/v1/whip/x", status: 404),
-        Case(name: "no type", method: "POST", path: "/whip/r", headers: [:], status: 415, expectedHeaders: ["accept-post": "application/sdp"]),
-        Case(name: "a wrong type", method: "POST", path: "/whip/r", headers: ["Content-Type": "text/plain"], status: 415),
-        Case(name: "a type with parameters", method: "POST", path: "/whip/r", headers: ["Content-Type": "Application/SDP; charset=utf-8"], status: 201),
-        Case(name: "not acceptable", method: "POST", path: "/whip/r", headers: ["Content-Type": "application/sdp", "Accept": "text/html"], status: 406),
-        Case(name: "acceptable", method: "POST", path: "/whip/r", headers: ["Content-Type": "application/sdp", "Accept": "text/html, */*;q=0.1"], status: 201),
+        Case(
+            name: "no type",
+            method: "POST",
+            path: "/whip/r",
+            headers: [:],
+            status: 415,
+            expectedHeaders: ["accept-post": "application/sdp"]
+        ),
+        Case(
+            name: "a wrong type",
+            method: "POST",
+            path: "/whip/r",
+            headers: ["Content-Type": "text/plain"],
+            status: 415
+        ),
+        Case(
+            name: "a type with parameters",
+            method: "POST",
+            path: "/whip/r",
+            headers: ["Content-Type": "Application/SDP; charset=utf-8"],
+            status: 201
+        ),
+        Case(
+            name: "not acceptable",
+            method: "POST",
+            path: "/whip/r",
+            headers: ["Content-Type": "application/sdp", "Accept": "text/html"],
+            status: 406
+        ),
+        Case(
+            name: "acceptable",
+            method: "POST",
+            path: "/whip/r",
+            headers: ["Content-Type": "application/sdp", "Accept": "text/html, */*;q=0.1"],
+            status: 201
+        ),
         Case(name: "no SDP", method: "POST", path: "/whip/r", body: "hello", status: 400),
         Case(name: "an empty body", method: "POST", path: "/whip/r", body: "", status: 400),
-        Case(name: "too large a body", method: "POST", path: "/whip/r", body: String(repeating: "a=x\r\n", count: 20_000), status: 413),
-        Case(name: "no rtcp-mux", method: "POST", path: "/whip/r", body: Offer().publishing("audio").sdp.replacing("a=rtcp-mux\r\n", with: ""), status: 422),
+        Case(
+            name: "too large a body",
+            method: "POST",
+            path: "/whip/r",
+            body: String(repeating: "a=x\r\n", count: 20_000),
+            status: 413
+        ),
+        Case(
+            name: "no rtcp-mux",
+            method: "POST",
+            path: "/whip/r",
+            body: Offer().publishing("audio").sdp.replacing("a=rtcp-mux\r\n", with: ""),
+            status: 422
+        ),
         Case(name: "a broken escape", method: "POST", path: "/whip/%zz", status: 400),
         Case(name: "a control character", method: "POST", path: "/whip/a%00b", status: 400),
         Case(name: "too long a room", method: "POST", path: "/whip/" + String(repeating: "r", count: 129), status: 400),
@@ -151,8 +247,12 @@ import Testing
         try await TestServer.run { server in
             let first = try await Self.post("/whip/r/alice", server, offer: Offer().publishing("audio"))
             let second = try await Self.post("/whip/r/alice", server, offer: Offer().publishing("audio"))
-            #expect(try await HTTPReply.request("DELETE", first.headers["location"] ?? "", port: server.port).status == 404)
-            #expect(try await HTTPReply.request("DELETE", second.headers["location"] ?? "", port: server.port).status == 200)
+            #expect(
+                try await HTTPReply.request("DELETE", first.headers["location"] ?? "", port: server.port).status == 404
+            )
+            #expect(
+                try await HTTPReply.request("DELETE", second.headers["location"] ?? "", port: server.port).status == 200
+            )
         }
     }
 
@@ -160,7 +260,12 @@ import Testing
         try await TestServer.run(needsTokens: true) { server in
             #expect(try await Self.post("/whip/r/alice", server, offer: Offer().publishing("audio")).status == 401)
             let alice = try await server.token()
-            let created = try await Self.post("/whip/r/someone-else", server, offer: Offer().publishing("audio"), token: alice)
+            let created = try await Self.post(
+                "/whip/r/someone-else",
+                server,
+                offer: Offer().publishing("audio"),
+                token: alice
+            )
             #expect(created.status == 201)
             let room = try #require(await server.directory.room(RoomID("r")))
             #expect(await room.visibleParticipants.map(\.identity) == ["alice"])
@@ -175,7 +280,13 @@ import Testing
                 for method in ["PATCH", "DELETE"] {
                     var headers = ["Content-Type": Self.fragment, "If-Match": "*"]
                     if let token { headers["Authorization"] = "Bearer \(token)" }
-                    let reply = try await HTTPReply.request(method, location, port: server.port, headers: headers, body: Self.trickle())
+                    let reply = try await HTTPReply.request(
+                        method,
+                        location,
+                        port: server.port,
+                        headers: headers,
+                        body: Self.trickle()
+                    )
                     #expect(reply.status == status)
                     if status == 401 { #expect(reply.headers["www-authenticate"] == "Bearer") }
                 }
@@ -192,11 +303,21 @@ import Testing
         try await TestServer.run(needsTokens: true) { server in
             let viewer = try await server.token(grants: Grants(publish: false))
             let publisher = try await server.token(identity: "bob", grants: Grants(subscribe: false))
-            #expect(try await Self.post("/whip/r", server, offer: Offer().publishing("audio"), token: viewer).status == 403)
+            #expect(
+                try await Self.post("/whip/r", server, offer: Offer().publishing("audio"), token: viewer).status == 403
+            )
             #expect(try await Self.post("/whep/r", server, offer: Offer().taking("audio"), token: viewer).status == 201)
-            #expect(try await Self.post("/whep/r", server, offer: Offer().taking("audio"), token: publisher).status == 403)
-            #expect(try await Self.post("/whip/r", server, offer: Offer().publishing("audio"), token: publisher).status == 201)
-            #expect(try await Self.post("/whip/r2", server, offer: Offer().publishing("audio"), token: publisher).status == 403)
+            #expect(
+                try await Self.post("/whep/r", server, offer: Offer().taking("audio"), token: publisher).status == 403
+            )
+            #expect(
+                try await Self.post("/whip/r", server, offer: Offer().publishing("audio"), token: publisher).status
+                    == 201
+            )
+            #expect(
+                try await Self.post("/whip/r2", server, offer: Offer().publishing("audio"), token: publisher).status
+                    == 403
+            )
         }
     }
 
@@ -209,13 +330,17 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        (origins: ["https://a.example"], origin: "https://a.example", allowed: "https://a.example"),
-        (["https://a.example"], "https://b.example", nil),
-        (["*"], "https://b.example", "*"),
-        ([], "https://a.example", nil),
-    ] as [([String], String, String?)])
-    func pagesOfOtherOriginsAreLetInWhereTheOperatorSaysSo(origins: [String], origin: String, allowed: String?) async throws {
+    @Test(
+        arguments: [
+            (origins: ["https://a.example"], origin: "https://a.example", allowed: "https://a.example"),
+            (["https://a.example"], "https://b.example", nil),
+            (["*"], "https://b.example", "*"),
+            ([], "https://a.example", nil),
+        ] as [([String], String, String?)]
+    )
+    func pagesOfOtherOriginsAreLetInWhereTheOperatorSaysSo(origins: [String], origin: String, allowed: String?)
+        async throws
+    {
         try await TestServer.run(corsOrigins: origins) { server in
             let preflight = try await HTTPReply.request(
                 "OPTIONS",
@@ -224,7 +349,9 @@ import Testing
                 headers: ["Origin": origin, "Access-Control-Request-Method": "POST"]
             )
             #expect(preflight.headers["access-control-allow-origin"] == allowed)
-            #expect((preflight.headers["access-control-allow-headers"]?.contains("If-Match") == true) == (allowed != nil))
+            #expect(
+                (preflight.headers["access-control-allow-headers"]?.contains("If-Match") == true) == (allowed != nil)
+            )
             let created = try await HTTPReply.request(
                 "POST",
                 "/whip/r",

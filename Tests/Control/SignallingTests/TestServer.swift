@@ -49,7 +49,9 @@ struct TestServer {
         }
     }
 
-    func token(room: String = "r", identity: String? = "alice", key: String = "key", grants: Grants = Grants()) async throws -> String {
+    func token(room: String = "r", identity: String? = "alice", key: String = "key", grants: Grants = Grants())
+        async throws -> String
+    {
         try await TokenAuthority.mint(
             TokenClaims(
                 key: key,

@@ -9,7 +9,10 @@ import Testing
     static let secret = Redacted("0123456789abcdef0123456789abcdef")
 
     private static func authority() async -> TokenAuthority {
-        await TokenAuthority(keys: ["key": Self.secret, "other": Redacted("fedcba9876543210fedcba9876543210")], now: { Self.now })
+        await TokenAuthority(
+            keys: ["key": Self.secret, "other": Redacted("fedcba9876543210fedcba9876543210")],
+            now: { Self.now }
+        )
     }
 
     private static func claims(_ change: (inout TokenClaims) -> Void = { _ in }) -> TokenClaims {
@@ -23,7 +26,13 @@ import Testing
             $0.name = "Alice"
             $0.metadata = ["role": "host", "n": [1, 2.5, true, .null]]
             $0.notBefore = Self.now - 10
-            $0.grants = Grants(publish: false, subscribe: true, data: false, admin: true, publishSources: [.camera, .screenAudio])
+            $0.grants = Grants(
+                publish: false,
+                subscribe: true,
+                data: false,
+                admin: true,
+                publishSources: [.camera, .screenAudio]
+            )
         }
         let token = try await TokenAuthority.mint(claims, secret: Self.secret)
         #expect(try await Self.authority().verify(token, room: "r") == claims)
@@ -120,7 +129,11 @@ import Testing
         BadToken("payload no JSON", payload: "alice", .malformed),
         BadToken("payload a string", payload: #""alice""#, .malformed),
         BadToken("payload deep", payload: String(repeating: "[", count: 100), .malformed),
-        BadToken("payload with a lone surrogate", payload: #"{"iss":"key","exp":1795003600,"room":"r","sub":"\ud800"}"#, .malformed),
+        BadToken(
+            "payload with a lone surrogate",
+            payload: #"{"iss":"key","exp":1795003600,"room":"r","sub":"\ud800"}"#,
+            .malformed
+        ),
         BadToken("claim twice", payload: #"{"iss":"key","exp":1795003600,"room":"r","room":"*"}"#, .malformed),
         BadToken("iss absent", payload: #"{"exp":1795003600,"room":"r"}"#, .badClaims),
         BadToken("iss a number", payload: #"{"iss":1,"exp":1795003600,"room":"r"}"#, .badClaims),
@@ -142,14 +155,43 @@ import Testing
         BadToken("room a pattern", payload: #"{"iss":"key","exp":1795003600,"room":"r*"}"#, .otherRoom),
         BadToken("sub a number", payload: #"{"iss":"key","exp":1795003600,"room":"r","sub":1}"#, .badClaims),
         BadToken("sub empty", payload: #"{"iss":"key","exp":1795003600,"room":"r","sub":""}"#, .badClaims),
-        BadToken("sub long", payload: #"{"iss":"key","exp":1795003600,"room":"r","sub":""# + String(repeating: "a", count: 257) + #""}"#, .badClaims),
+        BadToken(
+            "sub long",
+            payload: #"{"iss":"key","exp":1795003600,"room":"r","sub":""# + String(repeating: "a", count: 257) + #""}"#,
+            .badClaims
+        ),
         BadToken("name a list", payload: #"{"iss":"key","exp":1795003600,"room":"r","name":[]}"#, .badClaims),
-        BadToken("metadata large", payload: #"{"iss":"key","exp":1795003600,"room":"r","metadata":""# + String(repeating: "a", count: 4_100) + #""}"#, .badClaims),
-        BadToken("grants a list", payload: #"{"iss":"key","exp":1795003600,"room":"r","grants":["admin"]}"#, .badClaims),
-        BadToken("a grant a string", payload: #"{"iss":"key","exp":1795003600,"room":"r","grants":{"admin":"false"}}"#, .badClaims),
-        BadToken("a grant a number", payload: #"{"iss":"key","exp":1795003600,"room":"r","grants":{"publish":1}}"#, .badClaims),
-        BadToken("a source unknown", payload: #"{"iss":"key","exp":1795003600,"room":"r","grants":{"publishSources":["all"]}}"#, .badClaims),
-        BadToken("sources a string", payload: #"{"iss":"key","exp":1795003600,"room":"r","grants":{"publishSources":"camera"}}"#, .badClaims),
+        BadToken(
+            "metadata large",
+            payload: #"{"iss":"key","exp":1795003600,"room":"r","metadata":""# + String(repeating: "a", count: 4_100)
+                + #""}"#,
+            .badClaims
+        ),
+        BadToken(
+            "grants a list",
+            payload: #"{"iss":"key","exp":1795003600,"room":"r","grants":["admin"]}"#,
+            .badClaims
+        ),
+        BadToken(
+            "a grant a string",
+            payload: #"{"iss":"key","exp":1795003600,"room":"r","grants":{"admin":"false"}}"#,
+            .badClaims
+        ),
+        BadToken(
+            "a grant a number",
+            payload: #"{"iss":"key","exp":1795003600,"room":"r","grants":{"publish":1}}"#,
+            .badClaims
+        ),
+        BadToken(
+            "a source unknown",
+            payload: #"{"iss":"key","exp":1795003600,"room":"r","grants":{"publishSources":["all"]}}"#,
+            .badClaims
+        ),
+        BadToken(
+            "sources a string",
+            payload: #"{"iss":"key","exp":1795003600,"room":"r","grants":{"publishSources":"camera"}}"#,
+            .badClaims
+        ),
     ]
 
     @Test(arguments: signedButBad) func aRightSignatureIsNotEnough(bad: BadToken) async throws {

@@ -44,7 +44,9 @@ struct WebSocketClient {
 
     func send(text: String) async throws { try await self.send(opcode: 1, Array(text.utf8)) }
 
-    func send(opcode: UInt8, _ payload: [UInt8], isFinal: Bool = true, isMasked: Bool = true, reserved: UInt8 = 0) async throws {
+    func send(opcode: UInt8, _ payload: [UInt8], isFinal: Bool = true, isMasked: Bool = true, reserved: UInt8 = 0)
+        async throws
+    {
         try await self.connection.send(
             Self.frame(opcode: opcode, payload, isFinal: isFinal, isMasked: isMasked, reserved: reserved)
         )

@@ -116,7 +116,8 @@ import Testing
         #"{"type":"join","payload":{"roomId":"r"},"id":"# + String(repeating: "9", count: 60_000) + "}",
         #"{"type":"join","type":"leave","payload":{}}"#, #"{"type":"\ud800","payload":{}}"#,
         #"{"type":"join","payload":{"roomId":"\u0000"}}"#, #"{"type":"join","payload":[]}"#, #"{"type":1}"#, "null",
-        #"{"type":"join","payload":{"roomId":""}}"#, #"{"type":"join","payload":{"roomId":"r","metadata":""# + String(repeating: "x", count: 5_000) + #""}}"#,
+        #"{"type":"join","payload":{"roomId":""}}"#,
+        #"{"type":"join","payload":{"roomId":"r","metadata":""# + String(repeating: "x", count: 5_000) + #""}}"#,
     ])
     func aMalformedMessageIsAnsweredAndTheConnectionStays(text: String) async throws {
         try await TestServer.run { server in
@@ -190,7 +191,9 @@ import Testing
                 let room = try #require(await server.directory.room(RoomID("r")))
                 // The server has given up on it: the participant waits for `resume`, its socket is closed.
                 try await withDeadline(seconds: 15) {
-                    while await room.isConnected(ParticipantID(id.stringValue ?? "")) { try await Task.sleep(for: .milliseconds(50)) }
+                    while await room.isConnected(ParticipantID(id.stringValue ?? "")) {
+                        try await Task.sleep(for: .milliseconds(50))
+                    }
                 }
             }
         }

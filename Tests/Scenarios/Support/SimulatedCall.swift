@@ -33,9 +33,14 @@ final class SimulatedCall {
     /// What the server sent to whom, for tests that count.
     var sentByServer: [TransportAddress: Int] = [:]
 
+    /// Jobs that were handed out; they are run and given back in the next step, the last first.
+    private(set) var heldHandshakes: [(session: SessionID, job: HandshakeJob)] = []
+    /// Keeps jobs until it is switched off.
+    var holdsHandshakes = false
+
     private final class Outbox { var datagrams: [(bytes: [UInt8], to: TransportAddress)] = [] }
 
-    init(impairment: SimulatedNetwork.Impairment = .perfect, seed: UInt64, packetsPerSecond: Int = 0) {
+    init(impairment: SimulatedNetwork.Impairment = .perfect, seed: UInt64, packetsPerSecond: Int = 0, offloadsHandshakes: Bool = false) {
         self.seed = seed
         self.network = SimulatedNetwork(impairment: impairment, seed: seed)
         self.random = .seeded(state: seed)
@@ -48,7 +53,8 @@ final class SimulatedCall {
         self.router = MediaRouter(
             configuration: MediaRouter.Configuration(
                 certificate: Self.serverCertificate,
-                packetsPerSecondPerTransport: packetsPerSecond
+                packetsPerSecondPerTransport: packetsPerSecond,
+                offloadsHandshakes: offloadsHandshakes
             ),
             egress: egress,
             wallClock: NTPTime(unixNanoseconds: 1_795_000_000_000_000_000),
@@ -132,6 +138,10 @@ final class SimulatedCall {
             if let arrival = self.network.nextArrival { next = min(next, max(arrival, self.now)) }
             self.now = next
             while let delivery = self.network.receive(by: self.now) { self.deliver(delivery) }
+            while !self.holdsHandshakes, let (session, job) = self.heldHandshakes.popLast() {
+                job.run()
+                self.router.finishHandshake(job, of: session, at: self.now)
+            }
             self.router.handleTimers(at: self.now)
             for client in self.clients { client.peer?.handleTimeout(at: self.now) }
             self.step()
@@ -166,6 +176,7 @@ final class SimulatedCall {
             self.network.send(datagram.bytes, from: Self.serverAddress, to: datagram.to, at: self.now)
         }
         self.outbox.datagrams.removeAll(keepingCapacity: true)
+        while let handshake = self.router.nextHandshake() { self.heldHandshakes.append(handshake) }
         while let event = self.router.nextEvent() { self.events.append(event) }
         for client in self.clients {
             _ = client.drain(at: self.now) { bytes, to in

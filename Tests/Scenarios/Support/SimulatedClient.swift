@@ -96,7 +96,7 @@ final class SimulatedClient {
                 self.connectedAt = now
                 self.profile = profile
             case .ended(let reason): self.end = reason
-            case .validated, .invalidated, .selected: break
+            case .validated, .invalidated, .selected, .handshake: break
             case .wait(let deadline): return deadline
             }
         }

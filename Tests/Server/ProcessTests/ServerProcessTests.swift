@@ -29,7 +29,8 @@ struct ServerProcessTests {
         #expect(server.readyLine == "")
         let expected =
             "sluice: There is no key for the environment variable SLUICE_MEDIA_PROT: did you mean SLUICE_MEDIA_PORT?\n"
-        #expect(try server.wait() == ServerProcess.Exit(code: 78, standardError: expected))
+        let exit = try server.wait()
+        #expect(exit == ServerProcess.Exit(code: 78, standardError: expected))
     }
 
     @Test("A port in use ends it with 71, and the message names the key", arguments: ["http", "admin", "media"])
@@ -75,17 +76,18 @@ private final class BoundSocket {
     private let descriptor: Int32
 
     init(isDatagram: Bool) throws {
-        self.descriptor = socket(AF_INET, Int32((isDatagram ? SOCK_DGRAM : SOCK_STREAM).rawValue), 0)
+        let descriptor = socket(AF_INET, Int32((isDatagram ? SOCK_DGRAM : SOCK_STREAM).rawValue), 0)
+        self.descriptor = descriptor
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let isBound = withUnsafeMutablePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-                bind(self.descriptor, generic, length) == 0 && getsockname(self.descriptor, generic, &length) == 0
+                bind(descriptor, generic, length) == 0 && getsockname(descriptor, generic, &length) == 0
             }
         }
-        guard isBound, isDatagram || listen(self.descriptor, 1) == 0 else { throw Failure() }
+        guard isBound, isDatagram || listen(descriptor, 1) == 0 else { throw Failure() }
         self.port = UInt16(bigEndian: address.sin_port)
     }
 

@@ -66,7 +66,9 @@ struct ProblemMiddleware: RouterMiddleware {
         context: HTTPContext,
         next: @concurrent (Request, HTTPContext) async throws -> Response
     ) async throws -> Response {
-        do { return try await next(request, context) } catch let problem as Problem { return problem.response } catch let error as RoomError {
+        do { return try await next(request, context) } catch let problem as Problem {
+            return problem.response
+        } catch let error as RoomError {
             return Problem(error).response
         } catch let error as HTTPError {
             return Problem(error.status, error.body ?? error.status.reasonPhrase).response

@@ -32,7 +32,8 @@ struct StreamEndpoint: Sendable {
     }
 
     /// RFC 9725 §4.2: the methods that have no meaning are answered with 405.
-    private func refuse(_ methods: [HTTPRequest.Method], at path: String, allow: String, in router: Router<HTTPContext>) {
+    private func refuse(_ methods: [HTTPRequest.Method], at path: String, allow: String, in router: Router<HTTPContext>)
+    {
         for method in methods {
             router.on(RouterPath(path), method: method) { _, _ -> Response in
                 throw Problem(.methodNotAllowed, "the method is not for this resource", headers: [.allow: allow])
@@ -55,7 +56,9 @@ struct StreamEndpoint: Sendable {
 
     private func open(_ request: Request, _ context: HTTPContext) async throws -> Response {
         try Self.require(Self.sdpType, of: request, header: .acceptPost)
-        guard Self.accepts(Self.sdpType, request) else { throw Problem(.notAcceptable, "the answer is application/sdp") }
+        guard Self.accepts(Self.sdpType, request) else {
+            throw Problem(.notAcceptable, "the answer is application/sdp")
+        }
         guard let room = context.pathParameter("room"), RoomNames.isValid(room) else {
             throw RoomError(.badMessage, "a room's name has 1 to 128 bytes and no control characters")
         }
@@ -68,7 +71,8 @@ struct StreamEndpoint: Sendable {
 
         let id = RandomIdentifiers.token()
         let resources = self.resources
-        let join = try self.joinRequest(access, pathIdentity: context.pathParameter("identity"))
+        var join = try self.joinRequest(access, pathIdentity: context.pathParameter("identity"))
+        join.onRemoved = { [accessControl = self.context.accessControl] in accessControl.revoke(access.credential) }
         let joined = try await self.context.directory.join(RoomID(room), join) { event in
             if case .removed = event { resources.remove(id) }
         }

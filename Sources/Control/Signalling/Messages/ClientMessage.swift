@@ -162,7 +162,9 @@ private struct PayloadReader {
     func optionalText(_ name: String, maxBytes: Int = 256) throws(RoomError) -> String? {
         guard let value = self.payload[name], !value.isNull else { return nil }
         guard let text = value.stringValue else { throw RoomError(.badMessage, "'\(name)' is a string") }
-        guard text.utf8.count <= maxBytes else { throw RoomError(.badMessage, "'\(name)' is longer than \(maxBytes) bytes") }
+        guard text.utf8.count <= maxBytes else {
+            throw RoomError(.badMessage, "'\(name)' is longer than \(maxBytes) bytes")
+        }
         return text
     }
 

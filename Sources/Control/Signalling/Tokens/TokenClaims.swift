@@ -42,7 +42,7 @@ package struct TokenClaims: Sendable, Equatable {
 /// Why a token is not taken. The text goes to the client, so it tells nothing of the keys.
 package enum TokenError: String, Error, Sendable, CaseIterable {
     case missing, tooLarge, malformed, unsupportedAlgorithm, unknownKey, badSignature, badClaims, expired, notYetValid
-    case otherRoom
+    case otherRoom, revoked
 
     package var message: String {
         switch self {
@@ -56,6 +56,7 @@ package enum TokenError: String, Error, Sendable, CaseIterable {
         case .expired: "the token has expired"
         case .notYetValid: "the token is not valid yet"
         case .otherRoom: "the token is for another room"
+        case .revoked: "the token's bearer was taken out"
         }
     }
 }

@@ -100,7 +100,9 @@ final class FirstRequestHandler: ChannelInboundHandler, RemovableChannelHandler 
             let value = line[line.index(after: colon)...].drop { $0 == " " || $0 == "\t" }
             let name = line[..<colon].lowercased()
             // Two of these are no request to upgrade that anybody should guess at.
-            if fields[name] != nil, name.hasPrefix("sec-websocket-k") || name.hasPrefix("sec-websocket-v") { return false }
+            if fields[name] != nil, name.hasPrefix("sec-websocket-k") || name.hasPrefix("sec-websocket-v") {
+                return false
+            }
             fields[name] = (fields[name].map { $0 + "," } ?? "") + value.lowercased()
         }
         let connection = fields["connection", default: ""].split(separator: ",").map { $0.filter { $0 != " " } }

@@ -56,14 +56,18 @@ struct MessageAssembler {
         guard self.fragments.count + bytes.count <= self.maxBytes else {
             return .violation(code: 1009, reason: "message larger than \(self.maxBytes) bytes")
         }
-        guard self.fragmentCount <= Self.maxFragments else { return .violation(code: 1008, reason: "too many fragments") }
+        guard self.fragmentCount <= Self.maxFragments else {
+            return .violation(code: 1008, reason: "too many fragments")
+        }
         self.fragments += bytes
         guard isLast else { return .nothing }
         let message = self.fragments
         self.fragments = []
         self.fragmentCount = 0
         guard self.isText else { return .violation(code: 1003, reason: "only text is taken") }
-        guard String(validating: message, as: UTF8.self) != nil else { return .violation(code: 1007, reason: "not UTF-8") }
+        guard String(validating: message, as: UTF8.self) != nil else {
+            return .violation(code: 1007, reason: "not UTF-8")
+        }
         return .text(message)
     }
 

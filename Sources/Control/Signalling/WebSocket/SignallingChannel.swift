@@ -50,7 +50,9 @@ struct SignallingChannel: ServerChildChannel {
         switch kind {
         case .http: return self.http.setup(channel: channel, logger: logger).map { .http($0) }
         case .webSocket:
-            do { return try self.configureWebSocket(channel) } catch { return channel.eventLoop.makeFailedFuture(error) }
+            do { return try self.configureWebSocket(channel) } catch {
+                return channel.eventLoop.makeFailedFuture(error)
+            }
         }
     }
 

@@ -107,21 +107,25 @@ actor SignallingSession {
         }
         let room = RoomID(join.roomID)
         let outbox = self.outbox
-        let sink: @Sendable (RoomEvent) -> Void = { Self.deliver($0, to: outbox) }
         // What waits for `resume` was let in before, and only its owner knows the token.
-        if let token = join.resume, let joined = await self.context.directory.resume(room, token: token, sink: sink) {
+        if let token = join.resume,
+            let joined = await self.context.directory.resume(room, token: token, sink: { Self.deliver($0, to: outbox) })
+        {
             return self.welcome(joined, id: id)
         }
         let access = try await self.context.access(token: join.token, room: join.roomID)
         let request = JoinRequest(
             kind: .websocket,
-            identity: access.identity ?? join.identity.flatMap { $0.isEmpty ? nil : $0 } ?? "guest-" + RandomIdentifiers.token(8),
+            identity: access.identity ?? join.identity.flatMap { $0.isEmpty ? nil : $0 } ?? "guest-"
+                + RandomIdentifiers.token(8),
             name: access.name ?? join.name ?? "",
             metadata: join.metadata ?? access.metadata ?? .null,
             grants: access.grants,
-            autoSubscribe: join.autoSubscribe
+            autoSubscribe: join.autoSubscribe,
+            onRemoved: { [accessControl = self.context.accessControl] in accessControl.revoke(access.credential) }
         )
-        return self.welcome(try await self.context.directory.join(room, request, sink: sink), id: id)
+        let joined = try await self.context.directory.join(room, request) { Self.deliver($0, to: outbox) }
+        return self.welcome(joined, id: id)
     }
 
     private func welcome(_ joined: JoinedRoom, id: Int64?) -> ServerMessage {

@@ -1,0 +1,79 @@
+import Basics
+import Forwarding
+import RTP
+
+extension Workload {
+    private static var extensions: HeaderExtensionMap {
+        var extensions = HeaderExtensionMap()
+        for (index, kind) in HeaderExtension.allCases.enumerated() { extensions[kind] = UInt8(index + 1) }
+        return extensions
+    }
+
+    /// The steps of the packet path, one by one.
+    static func wire() -> [Workload] {
+        let extensions = Self.extensions
+        let packet = Buffer(
+            Packets.rtp(payloadType: 96, ssrc: 2_000, mid: 0x31, payload: Packets.deltaFrame, byteCount: 1_100))
+        return [
+            Workload("RTP header, parse") { count in
+                for index in 0..<count {
+                    Packets.setSequence(index, in: packet.bytes)
+                    let span = RawSpan(_unsafeBytes: UnsafeRawBufferPointer(packet.bytes))
+                    guard let header = RTPHeaderInfo(span, extensions: extensions) else { return }
+                    BlackHole.take(header.headerLength &+ Int(header.sequenceNumber.value))
+                }
+            },
+            Workload("RTP header, write") { count in
+                var header = OutgoingHeader(
+                    marker: true, payloadType: 96, sequenceNumber: 0, timestamp: 1, ssrc: SSRC(1),
+                    extensions: extensions)
+                header.mid = ShortText("1")
+                header.absoluteSendTime = AbsoluteSendTime(rawValue: 77)
+                header.transportSequenceNumber = 1
+                for index in 0..<count {
+                    header.sequenceNumber = UInt16(truncatingIfNeeded: index)
+                    var target = MutableRawSpan(_unsafeBytes: packet.bytes)
+                    BlackHole.take(header.write(into: &target)?.headerLength ?? 0)
+                }
+            },
+            Self.rewriting(), Self.caching(packet),
+        ]
+    }
+
+    private static func rewriting() -> Workload {
+        var random = RandomSource.seeded(state: 1)
+        var rewriter = RTPRewriter(kind: .video, clockRate: 90_000, using: &random)
+        var sequence: Int64 = 65_536
+        _ = rewriter.switchSource(to: 0, sequence: sequence, timestamp: 0, referenceTimestamp: nil, at: .zero)
+        return Workload("RTP numbers, rewrite") { count in
+            for _ in 0..<count {
+                let rewritten = rewriter.rewrite(
+                    source: 0, sequence: sequence, timestamp: UInt32(truncatingIfNeeded: sequence), marker: false,
+                    at: Instant(nanoseconds: sequence &* 1_000_000))
+                BlackHole.take(Int(truncatingIfNeeded: rewritten?.sequence ?? 0))
+                sequence += 1
+            }
+        }
+    }
+
+    private static func caching(_ packet: Buffer) -> Workload {
+        let cache = Cache()
+        return Workload("Packet cache, store and look up") { cache.run($0, packet.bytes) }
+    }
+
+    private final class Cache {
+        private var cache = PacketCache<UInt64>(kind: .video)
+        private var sequence: Int64 = 65_536
+
+        func run(_ count: Int, _ packet: UnsafeMutableRawBufferPointer) {
+            for _ in 0..<count {
+                self.sequence += 1
+                let now = Instant(nanoseconds: self.sequence &* 1_000_000)
+                let span = RawSpan(_unsafeBytes: UnsafeRawBufferPointer(packet))
+                self.cache.store(self.sequence, bytes: span, headerLength: 28, facts: 7, at: now)
+                let found = self.cache.lookup(self.sequence - 20, roundTripTime: .milliseconds(50), at: now)
+                BlackHole.take(found?.bytes.byteCount ?? 0)
+            }
+        }
+    }
+}

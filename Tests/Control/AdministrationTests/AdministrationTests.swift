@@ -1,0 +1,201 @@
+import Administration
+import Basics
+import Logging
+import Rooms
+import Testing
+
+@Suite(.timeLimit(.minutes(2))) struct AdministrationTests {
+    struct Server {
+        let port: Int
+        let directory: RoomDirectory
+        let drain: DrainController
+        static let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+
+        static func run(
+            token: String? = nil,
+            isOverloaded: Bool = false,
+            _ body: @escaping @Sendable (Server) async throws -> Void
+        ) async throws {
+            let directory = RoomDirectory(workers: OneWorker(worker: RecordingWorker()), logger: Self.logger)
+            let drain = DrainController(directory: directory, secondsSince1970: { 1_000 }, logger: Self.logger)
+            let (ports, port) = AsyncStream<Int>.makeStream()
+            let server = AdministrationServer(
+                configuration: AdministrationConfiguration(port: 0, token: token.map { Redacted($0) }),
+                directory: directory,
+                drain: drain,
+                metrics: { $0 == .openMetrics ? "open\n# EOF\n" : "plain\n" },
+                isOverloaded: { isOverloaded },
+                logger: Self.logger,
+                onListening: { port.yield($0) }
+            )
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await server.run() }
+                group.addTask {
+                    for await number in ports {
+                        try await body(Server(port: number, directory: directory, drain: drain))
+                        return
+                    }
+                }
+                try await group.next()
+                group.cancelAll()
+            }
+        }
+
+        func get(_ path: String, headers: [String: String] = [:]) async throws -> HTTPReply {
+            try await HTTPReply.request("GET", path, port: self.port, headers: headers)
+        }
+
+        func json(_ path: String) async throws -> JSONValue { try JSONValue(parsing: try await self.get(path).body) }
+
+        func publisher(_ identity: String = "alice") async throws -> JoinedRoom {
+            let joined = try await self.directory.join(
+                RoomID("my room"),
+                JoinRequest(kind: .websocket, identity: identity)
+            ) { _ in }
+            _ = try await joined.room.offer(Offer().publishing("audio", "video").sdp, from: joined.participant)
+            return joined
+        }
+    }
+
+    @Test(
+        arguments: [
+            (nil, "text/plain; version=0.0.4; charset=utf-8", "plain\n"),
+            ("*/*", "text/plain; version=0.0.4; charset=utf-8", "plain\n"),
+            (
+                "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.4",
+                "application/openmetrics-text; version=1.0.0; charset=utf-8", "open\n# EOF\n"
+            ),
+            (
+                "application/openmetrics-text;q=0.1, text/plain;q=0.9", "text/plain; version=0.0.4; charset=utf-8",
+                "plain\n"
+            ),
+        ] as [(String?, String, String)]
+    )
+    func metricsComeInTheFormatThatIsAskedFor(accept: String?, type: String, body: String) async throws {
+        try await Server.run { server in
+            let reply = try await server.get("/metrics", headers: accept.map { ["Accept": $0] } ?? [:])
+            #expect(reply.status == 200)
+            #expect(reply.headers["content-type"] == type)
+            #expect(reply.body == body)
+        }
+    }
+
+    @Test func drainingIsNotReadyAndStillHealthy() async throws {
+        try await Server.run { server in
+            #expect(try await server.get("/healthz").status == 200)
+            #expect(try await server.get("/readyz").status == 200)
+            let reply = try await HTTPReply.request("POST", "/v1/drain", port: server.port)
+            #expect(reply.status == 202)
+            #expect(try JSONValue(parsing: reply.body) == ["deadline": 1_030])
+            #expect(try await server.get("/readyz").status == 503)
+            #expect(try await server.get("/healthz").status == 200)
+            await #expect(throws: RoomError.self) { try await server.publisher() }
+        }
+    }
+
+    @Test func anOverloadedServerIsNotReady() async throws {
+        try await Server.run(isOverloaded: true) { server in #expect(try await server.get("/readyz").status == 503) }
+    }
+
+    @Test func theTokenGuardsWhatNamesPeople() async throws {
+        try await Server.run(token: "secret") { server in
+            for path in ["/v1/rooms", "/v1/rooms/r", "/v1/workers"] {
+                #expect(try await server.get(path).status == 401)
+                #expect(try await server.get(path, headers: ["Authorization": "Bearer secre"]).status == 401)
+                #expect(try await server.get(path, headers: ["Authorization": "Basic secret"]).status == 401)
+            }
+            for method in ["POST", "DELETE"] {
+                let path = method == "POST" ? "/v1/drain" : "/v1/rooms/r"
+                #expect(try await HTTPReply.request(method, path, port: server.port).status == 401)
+            }
+            #expect(try await server.get("/v1/rooms", headers: ["Authorization": "bearer secret"]).status == 200)
+            #expect(try await server.get("/metrics").status == 200)
+            #expect(!server.drain.isDraining)
+        }
+    }
+
+    @Test func roomsAndParticipantsCanBeSeenMutedAndEnded() async throws {
+        try await Server.run { server in
+            #expect(try await server.json("/v1/rooms") == ["rooms": []])
+            let alice = try await server.publisher()
+            let bob = try await server.publisher("bob")
+            let room = try #require(try await server.json("/v1/rooms")["rooms"]?.arrayValue?.first)
+            #expect(room["id"] == "my room" && room["participants"] == 2 && room["tracks"] == 4 && room["worker"] == 0)
+            let participants = try await server.json("/v1/rooms/my%20room")["participants"]?.arrayValue
+            #expect(participants?.map { $0["identity"] ?? .null } == ["alice", "bob"])
+            #expect(try await server.json("/v1/workers")["workers"]?.arrayValue?.first?["rooms"] == 1)
+
+            let path = "/v1/rooms/my%20room/participants/\(alice.participant.value)"
+            let participant = try await server.json(path)
+            #expect(participant["kind"] == "websocket")
+            #expect(participant["stats"]?["transport"]?["packetsReceived"] == 0)
+            #expect(
+                try await server.json("/v1/rooms/my%20room/participants/alice")["id"]?.stringValue
+                    == alice.participant.value
+            )
+            let sdp = try await server.json(path + "/sdp")
+            #expect(sdp["offer"]?.stringValue?.contains("a=ice-pwd:[redacted]") == true)
+            #expect(sdp["answer"]?.stringValue?.contains("a=ice-pwd:[redacted]") == true)
+
+            let tracks = await alice.room.visibleParticipants[0].tracks.map(\.id.value)
+            let mutes: [(body: String?, status: Int)] = [
+                (#"{"trackId":"TR_none"}"#, 404), ("{", 400), (#"{"muted":1}"#, 400),
+                ("{\"trackId\":\"\(tracks[0])\",\"muted\":true}", 204),
+            ]
+            for mute in mutes {
+                let reply = try await HTTPReply.request("POST", path + "/mute", port: server.port, body: mute.body)
+                #expect(reply.status == mute.status)
+            }
+            #expect(await alice.room.visibleParticipants[0].tracks.map(\.muted) == [true, false])
+            #expect(try await HTTPReply.request("POST", path + "/mute", port: server.port).status == 204)
+            #expect(await alice.room.visibleParticipants[0].tracks.map(\.muted) == [true, true])
+
+            #expect(try await HTTPReply.request("DELETE", path, port: server.port).status == 204)
+            #expect(try await HTTPReply.request("DELETE", path, port: server.port).status == 404)
+            #expect(await bob.room.visibleParticipants.map(\.identity) == ["bob"])
+            #expect(try await HTTPReply.request("DELETE", "/v1/rooms/my%20room", port: server.port).status == 204)
+            #expect(try await HTTPReply.request("DELETE", "/v1/rooms/my%20room", port: server.port).status == 404)
+            #expect(try await server.get("/v1/rooms/my%20room").status == 404)
+        }
+    }
+
+    @Test func drainingEndsWhenEverybodyHasGone() async throws {
+        let directory = RoomDirectory(workers: OneWorker(worker: RecordingWorker()), logger: Server.logger)
+        let joined = try await directory.join(RoomID("r"), JoinRequest(kind: .websocket, identity: "alice")) { _ in }
+        let drain = DrainController(
+            directory: directory,
+            timeout: .seconds(20),
+            secondsSince1970: { 0 },
+            logger: Server.logger
+        )
+        async let isEmpty = drain.drain()
+        await joined.room.leave(joined.participant)
+        #expect(await isEmpty)
+        #expect(drain.isDraining)
+    }
+
+    @Test func drainingEndsWhenItsTimeIsOver() async throws {
+        let directory = RoomDirectory(workers: OneWorker(worker: RecordingWorker()), logger: Server.logger)
+        _ = try await directory.join(RoomID("r"), JoinRequest(kind: .websocket, identity: "alice")) { _ in }
+        let drain = DrainController(
+            directory: directory,
+            timeout: .zero,
+            secondsSince1970: { 0 },
+            logger: Server.logger
+        )
+        #expect(await !drain.drain())
+    }
+
+    @Test func aPortInUseIsSaidSo() async throws {
+        try await Server.run { server in
+            let second = AdministrationServer(
+                configuration: AdministrationConfiguration(port: server.port),
+                directory: server.directory,
+                drain: server.drain,
+                metrics: { _ in "" },
+                logger: Server.logger
+            )
+            await #expect { try await second.run() } throws: { ($0 as? ListenError)?.listener == "admin" }
+        }
+    }
+}
