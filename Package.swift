@@ -63,7 +63,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
-        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
@@ -101,7 +100,7 @@ let package = Package(
         ),
 
         // Control: rooms, signalling, operation.
-        library("Control", "Rooms", ["Basics", "MediaControl", "Negotiation", logging, metrics]),
+        library("Control", "Rooms", ["Basics", "SDP", "MediaControl", "Negotiation", logging, metrics]),
         .target(
             name: "Signalling",
             dependencies: ["Basics", "Rooms", "Negotiation", "MediaControl", jwt] + httpStack,
@@ -119,7 +118,6 @@ let package = Package(
                 "Basics",
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Yams", package: "Yams"),
-                .product(name: "SystemPackage", package: "swift-system"),
                 lifecycle,
             ],
             path: "Sources/Server/Configuration",
@@ -129,8 +127,8 @@ let package = Package(
         .executableTarget(
             name: "sluice",
             dependencies: [
-                "Basics", "MediaControl", "MediaPlane", "Rooms", "Signalling", "Administration", "ServerConfiguration",
-                "Observability", logging, lifecycle, jwt,
+                "Basics", "Negotiation", "MediaControl", "MediaPlane", "Rooms", "Signalling", "Administration",
+                "ServerConfiguration", "Observability", logging, lifecycle,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Sources/Server/sluice",
@@ -154,21 +152,39 @@ let package = Package(
         tests("Engines", "CongestionControl", ["Basics", "RTP", "CongestionControl"]),
         tests("Engines", "Forwarding", ["Basics", "RTP", "CongestionControl", "Forwarding"]),
         tests("Engines", "Negotiation", ["Basics", "RTP", "SDP", "Negotiation"]),
-        tests("Control", "Rooms", ["Basics", "MediaControl", "Negotiation", "RTP", "Rooms", logging, metrics]),
+        tests("Media", "MediaPlane", ["Basics", "MediaControl", "MediaPlane", "Negotiation"]),
+        .target(
+            name: "ControlTestSupport",
+            dependencies: [
+                "Basics", "MediaControl", "Negotiation", .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            path: "Tests/Control/Support",
+            swiftSettings: testSettings
+        ),
+        tests("Control", "Rooms", ["ControlTestSupport", "Basics", "MediaControl", "Negotiation", "RTP", "Rooms", logging, metrics]),
         tests(
             "Control",
             "Signalling",
-            ["Basics", "MediaControl", "Negotiation", "RTP", "Rooms", "Signalling", jwt] + httpStack
+            ["ControlTestSupport", "Basics", "MediaControl", "Negotiation", "RTP", "Rooms", "Signalling", jwt] + httpStack
         ),
         tests(
             "Control",
             "Administration",
-            ["Basics", "MediaControl", "Negotiation", "RTP", "Rooms", "Administration"] + httpStack
+            ["ControlTestSupport", "Basics", "MediaControl", "Negotiation", "RTP", "Rooms", "Administration"] + httpStack
         ),
         .testTarget(
             name: "ServerConfigurationTests",
-            dependencies: ["Basics", "ServerConfiguration", "TestSupport"],
+            dependencies: [
+                "Basics", "ServerConfiguration", "TestSupport", .product(name: "Yams", package: "Yams"),
+            ],
             path: "Tests/Server/ConfigurationTests",
+            swiftSettings: testSettings
+        ),
+        .testTarget(
+            name: "ProcessTests",
+            dependencies: ["sluice"],
+            path: "Tests/Server/ProcessTests",
             swiftSettings: testSettings
         ),
         tests("Server", "Observability", ["Basics", "Observability", logging, metrics, coreMetrics]),

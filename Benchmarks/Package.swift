@@ -46,8 +46,11 @@ let package = Package(
         library("MediaControl", ["Basics", "Negotiation"]),
         library(
             "MediaPlane",
-            ["Basics", "CLinux", "STUN", "RTP", "ICE", "DTLS", "SRTP", "CongestionControl", "Forwarding", "Negotiation",
-             "PeerSession", "MediaControl"]
+            [
+                "Basics", "CLinux", "STUN", "RTP", "ICE", "DTLS", "SRTP", "CongestionControl", "Forwarding",
+                "Negotiation",
+                "PeerSession", "MediaControl",
+            ]
         ),
         library(
             "RouterHarness",

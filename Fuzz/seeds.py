@@ -156,5 +156,12 @@ seed(
     + step(5, b"\0\x64") + b"".join(step(4, packet) for packet in reports.values())
     + step(4, rtcp(1, 205, words(1, 6000) + struct.pack("!HH", 0, 0xFFFF))) + step(5, b"\7\xd0"))
 seed(
+    "FuzzDemultiplexer", "retransmission",
+    b"\0" + b"".join(
+        step(2, rtp(96, vp8_key if n == 1 else bytes.fromhex("80e0812405a00101"), ssrc=3000, sequence=n, marker=True))
+        for n in range(1, 5)) + step(4 | 8, b"\0\0\0") + step(4 | 8, b"\3\0\3") + step(5, b"\0\x14") + step(4 | 8, b"\2\0\1")
+    + step(2, rtp(96, ssrc=3000, sequence=5, padding=100)) + step(2, rtp(97, b"\0\6" + vp8_key, ssrc=3001, sequence=9))
+    + step(7 | 1 << 4 | 1 << 6 | 8) + step(7 | 1 << 4 | 1 << 6) + step(7 | 1 << 4 | 2 << 6) + step(7 | 1 << 4 | 3 << 6))
+seed(
     "FuzzDemultiplexer", "checks",
     b"\0" + b"".join(step(6 | 8 | n << 4, check) for n in range(4)) + step(5, b"\x1f\xff") * 6)

@@ -127,6 +127,29 @@ async def numbers(page, key=None):
     return await page.evaluate(f"window.interop.numbers({json.dumps(key)})")
 
 
+def cpu_pressure():
+    """Seconds so far in which something waited for a processor; None where the kernel does not say."""
+    try:
+        fields = Path("/proc/pressure/cpu").read_text().split("\n")[0].split()
+    except OSError:
+        return None
+    return int(fields[-1].removeprefix("total=")) / 1e6
+
+
+def assert_no_freezes(run, name, start, entry, elapsed, pressure):
+    """A machine that is saturated by others freezes pictures by itself: then two short ones are told, not failed."""
+    if entry.get("freezeCount") is None:
+        return
+    freezes = entry["freezeCount"] - start["freezeCount"]
+    if freezes == 0:
+        return
+    seconds = (entry.get("totalFreezesDuration") or 0) - (start.get("totalFreezesDuration") or 0)
+    waiting = None if pressure is None else (cpu_pressure() - pressure) / elapsed
+    text = f"{name}: {freezes} freezes, {seconds:.2f} s of {elapsed:.0f} s, processors short {waiting or 0:.0%} of the time"
+    assert waiting is not None and waiting > 0.8 and freezes <= 2 and seconds < 1, f"{text}; {entry}"
+    run.fact(f"TOLERATED {text}")
+
+
 async def has_flowing(page, key=None, timeout=10, kinds=("audio", "video")):
     """Waits until every kind arrives and video is decoded."""
     deadline = time.monotonic() + timeout
@@ -148,6 +171,7 @@ async def watch(run, page, key=None, seconds=20, warm_up=1.5, least=LEAST_FRAMES
     await has_flowing(page, key)
     await asyncio.sleep(warm_up)
     samples = [await numbers(page, key)]
+    pressure = cpu_pressure()
     started = time.monotonic()
     while time.monotonic() - started < seconds:
         await asyncio.sleep(1)
@@ -175,9 +199,7 @@ async def watch(run, page, key=None, seconds=20, warm_up=1.5, least=LEAST_FRAMES
         text = f"{name} decoded {rate:.1f} fps of {entry['frameWidth']}x{entry['frameHeight']} {entry['codec'] or ''}"
         run.fact(text.strip())
         assert rate > least, f"{name}: {rate:.1f} frames per second over {elapsed:.0f} s; {entry}"
-        if entry.get("freezeCount") is not None:
-            freezes = entry["freezeCount"] - start["freezeCount"]
-            assert freezes == 0, f"{name}: {freezes} freezes in {elapsed:.0f} s; {entry}"
+        assert_no_freezes(run, name, start, entry, elapsed, pressure)
     assert seen == {"audio", "video"}, f"{name}: only {seen} came all the time"
     return samples
 

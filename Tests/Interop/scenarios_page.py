@@ -169,8 +169,8 @@ async def server_restart(run):
     await asyncio.gather(*[watch(run, page, seconds=5) for page in (ada, grace)])
 
 
-@scenario("A large tile gets the large layer of three, and a small one a small layer")
-async def layers(run):
+async def three_layers(run):
+    """A publisher of three layers, and who sees it in a large tile at its full size."""
     server = await run.server()
     browser = await run.chromium()
     ada = await open_meeting(run, browser, server, "layers", "Ada", size="1280x720", viewport=(500, 400))
@@ -183,11 +183,22 @@ async def layers(run):
         ".map((entry) => entry.frameWidth ?? 0)))()"
     )
     await large.until(f"(async () => (await {width}) === 1280)()", 20, "1280x720")
+    return large
+
+
+@scenario("A large tile gets the large layer of three, and says so")
+async def large_layer(run):
+    large = await three_layers(run)
     facts = await large.until(
         "[...document.querySelectorAll('.facts')].map((entry) => entry.textContent)"
         ".find((text) => text.includes('1280') && text.includes('layer f'))", 5, "the tile's words about the layer",
     )
     run.fact(f"the tile says: {facts}")
+
+
+@scenario("Who prefers a small picture gets the small layer of three")
+async def small_layer(run):
+    large = await three_layers(run)
     await large.evaluate(
         "(() => { for (const track of window.sluice.room.tracks.values()) if (track.kind === 'video') "
         "window.sluice.room.prefer(track, { maxWidth: 320, maxHeight: 180 }); return true; })()"

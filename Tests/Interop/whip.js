@@ -81,6 +81,7 @@ window.interop ??= (() => {
                 inbound.push({
                     id: entry.id, kind: entry.kind, codec: codec(entry), packetsReceived: entry.packetsReceived,
                     packetsLost: entry.packetsLost, framesDecoded: entry.framesDecoded, freezeCount: entry.freezeCount,
+                    totalFreezesDuration: entry.totalFreezesDuration,
                     frameWidth: entry.frameWidth, frameHeight: entry.frameHeight, timestamp: entry.timestamp,
                     concealedSamples: entry.concealedSamples, totalAudioEnergy: entry.totalAudioEnergy,
                     nackCount: entry.nackCount, pliCount: entry.pliCount, keyFramesDecoded: entry.keyFramesDecoded,

@@ -55,6 +55,27 @@ import Testing
         #expect(Self.lastSelection(call)?.width == 640)
     }
 
+    @Test func `a subscriber who asks for a small picture gets the largest layer that is not larger`() throws {
+        let call = SimulatedCall(seed: 23)
+        let publisher = call.addClient()
+        let uplink = publisher.add(.video, direction: .send, rids: ["q", "h", "f"])
+        try call.negotiate(publisher)
+        let subscriber = call.addClient()
+        let mid = subscriber.add(.video, direction: .receive)
+        try call.negotiate(subscriber)
+        try call.bind(publisher, uplink, to: subscriber, mid)
+        #expect(call.run(upTo: .seconds(2)) { publisher.isConnected && subscriber.isConnected })
+        var camera = Camera(client: publisher, mid: uplink, rids: ["q", "h", "f"])
+        call.run(for: .seconds(3)) { camera.film(in: call, at: $0) }
+        let section = SectionReference(session: subscriber.id, mid: mid)
+        for (width, expected) in [(700, 640), (400, 320), (100, 320), (nil, 1_280)] as [(Int?, Int)] {
+            call.router.setMaximumSize(width: width, height: nil, for: section, at: call.now)
+            call.run(for: .seconds(2)) { camera.film(in: call, at: $0) }
+            #expect(Self.lastSelection(call)?.width == expected, "asked for at most \(width ?? 0)")
+        }
+        #expect(PictureWatcher.gaps(subscriber.packets) <= 5)
+    }
+
     private static func lastSelection(_ call: SimulatedCall) -> LayerSelection? {
         call.events.compactMap { event in
             if case .selectionChanged(_, let selection) = event { selection } else { nil }

@@ -1,6 +1,7 @@
 import Basics
 import ICE
 import MediaPlane
+import Negotiation
 import RouterHarness
 import STUN
 

@@ -37,7 +37,8 @@ extension Workload {
                 self.receiver = try SRTPReceiver(client)
             } catch { return nil }
             self.plain = Buffer(
-                Packets.rtp(payloadType: 96, ssrc: 2_000, mid: 0x31, payload: Packets.deltaFrame, byteCount: byteCount))
+                Packets.rtp(payloadType: 96, ssrc: 2_000, mid: 0x31, payload: Packets.deltaFrame, byteCount: byteCount)
+            )
             var stored: [Buffer] = []
             for sequence in 0..<Self.storedCount {
                 Packets.setSequence(sequence, in: self.plain.bytes)

@@ -35,8 +35,11 @@ extension Workload {
             for number in 0..<UInt64(subscribers) {
                 let id = SessionID(number + 2)
                 let ssrc = UInt32(truncatingIfNeeded: 10_000 + number * 10)
-                let target: NegotiatedSection = isVideo ? .video("0", .send, ssrc: ssrc) : .audio("0", .send, ssrc: ssrc)
-                guard let client = harness.addClient(id, sections: [target]), harness.connect(client) else { return nil }
+                let target: NegotiatedSection =
+                    isVideo ? .video("0", .send, ssrc: ssrc) : .audio("0", .send, ssrc: ssrc)
+                guard let client = harness.addClient(id, sections: [target]), harness.connect(client) else {
+                    return nil
+                }
                 let track = PublishedTrack(session: publisher.id, mid: source.mid)
                 do {
                     try harness.router.bind(track, to: SectionReference(session: id, mid: "0"), at: harness.now)
@@ -47,12 +50,17 @@ extension Workload {
             self.publisher = publisher
             self.subscribers = subscribers
             self.plain = Packets.rtp(
-                payloadType: isVideo ? 96 : 111, ssrc: isVideo ? 2_000 : 1_000, mid: isVideo ? 0x31 : 0x30,
-                payload: isVideo ? Packets.deltaFrame : [0xFC], byteCount: isVideo ? 1_100 : 160)
+                payloadType: isVideo ? 96 : 111,
+                ssrc: isVideo ? 2_000 : 1_000,
+                mid: isVideo ? 0x31 : 0x30,
+                payload: isVideo ? Packets.deltaFrame : [0xFC],
+                byteCount: isVideo ? 1_100 : 160
+            )
             self.send(
                 isVideo
                     ? Packets.rtp(payloadType: 96, ssrc: 2_000, mid: 0x31, payload: Packets.keyFrame, byteCount: 1_100)
-                    : self.plain)
+                    : self.plain
+            )
             // What is made once, such as the packet cache, is made before anything is counted.
             self.run(10)
         }
@@ -68,13 +76,19 @@ extension Workload {
             bytes.copyBytes(from: packet)
             Packets.setSequence(self.sequence, in: bytes)
             let length = self.publisher.seal(
-                bytes, headerLength: Packets.headerLength, payloadLength: packet.count - Packets.headerLength,
-                rolloverCounter: UInt32(truncatingIfNeeded: self.sequence >> 16))
+                bytes,
+                headerLength: Packets.headerLength,
+                payloadLength: packet.count - Packets.headerLength,
+                rolloverCounter: UInt32(truncatingIfNeeded: self.sequence >> 16)
+            )
             guard length > 0 else { fatalError("not sealed") }
             self.harness.outbox.resetCounts()
             self.harness.router.receive(
-                UnsafeMutableRawBufferPointer(rebasing: bytes[0..<length]), from: self.publisher.address, socket: 0,
-                at: self.harness.now)
+                UnsafeMutableRawBufferPointer(rebasing: bytes[0..<length]),
+                from: self.publisher.address,
+                socket: 0,
+                at: self.harness.now
+            )
             self.harness.router.flush()
             guard self.harness.outbox.count == self.subscribers else {
                 fatalError("\(self.harness.outbox.count) of \(self.subscribers) were sent the packet")

@@ -13,7 +13,8 @@ extension Workload {
     static func wire() -> [Workload] {
         let extensions = Self.extensions
         let packet = Buffer(
-            Packets.rtp(payloadType: 96, ssrc: 2_000, mid: 0x31, payload: Packets.deltaFrame, byteCount: 1_100))
+            Packets.rtp(payloadType: 96, ssrc: 2_000, mid: 0x31, payload: Packets.deltaFrame, byteCount: 1_100)
+        )
         return [
             Workload("RTP header, parse") { count in
                 for index in 0..<count {
@@ -25,8 +26,13 @@ extension Workload {
             },
             Workload("RTP header, write") { count in
                 var header = OutgoingHeader(
-                    marker: true, payloadType: 96, sequenceNumber: 0, timestamp: 1, ssrc: SSRC(1),
-                    extensions: extensions)
+                    marker: true,
+                    payloadType: 96,
+                    sequenceNumber: 0,
+                    timestamp: 1,
+                    ssrc: SSRC(1),
+                    extensions: extensions
+                )
                 header.mid = ShortText("1")
                 header.absoluteSendTime = AbsoluteSendTime(rawValue: 77)
                 header.transportSequenceNumber = 1
@@ -48,8 +54,12 @@ extension Workload {
         return Workload("RTP numbers, rewrite") { count in
             for _ in 0..<count {
                 let rewritten = rewriter.rewrite(
-                    source: 0, sequence: sequence, timestamp: UInt32(truncatingIfNeeded: sequence), marker: false,
-                    at: Instant(nanoseconds: sequence &* 1_000_000))
+                    source: 0,
+                    sequence: sequence,
+                    timestamp: UInt32(truncatingIfNeeded: sequence),
+                    marker: false,
+                    at: Instant(nanoseconds: sequence &* 1_000_000)
+                )
                 BlackHole.take(Int(truncatingIfNeeded: rewritten?.sequence ?? 0))
                 sequence += 1
             }
@@ -68,11 +78,21 @@ extension Workload {
         func run(_ count: Int, _ packet: UnsafeMutableRawBufferPointer) {
             for _ in 0..<count {
                 self.sequence += 1
-                let now = Instant(nanoseconds: self.sequence &* 1_000_000)
-                let span = RawSpan(_unsafeBytes: UnsafeRawBufferPointer(packet))
-                self.cache.store(self.sequence, bytes: span, headerLength: 28, facts: 7, at: now)
-                let found = self.cache.lookup(self.sequence - 20, roundTripTime: .milliseconds(50), at: now)
-                BlackHole.take(found?.bytes.byteCount ?? 0)
+                Self.storeAndLookUp(&self.cache, self.sequence, packet)
+            }
+        }
+
+        private static func storeAndLookUp(
+            _ cache: inout PacketCache<UInt64>,
+            _ sequence: Int64,
+            _ packet: UnsafeMutableRawBufferPointer
+        ) {
+            let now = Instant(nanoseconds: sequence &* 1_000_000)
+            let span = RawSpan(_unsafeBytes: UnsafeRawBufferPointer(packet))
+            cache.store(sequence, bytes: span, headerLength: Packets.headerLength, facts: 7, at: now)
+            // The twentieth packet back, as a NACK after a round trip asks for it.
+            if let found = cache.lookup(sequence - 20, roundTripTime: .milliseconds(50), at: now) {
+                BlackHole.take(found.bytes.byteCount)
             }
         }
     }

@@ -49,7 +49,9 @@ enum FuzzDemultiplexer {
             }
             require(eventCount <= 16, "a datagram causes few events: \(eventCount)")
             require(
-                harness.router.currentCounters().sessions == (hasEnded ? 0 : 1), "sessions come and go by command only")
+                harness.router.currentCounters().sessions == (hasEnded ? 0 : 1),
+                "sessions come and go by command only"
+            )
         }
         harness.router.close(Self.id, at: harness.now)
         harness.router.flush()
@@ -90,7 +92,12 @@ enum FuzzDemultiplexer {
             harness.router.flush()
             require(harness.outbox.count <= 1, "a stranger gets one reply at most")
         case 2, 3: Self.deliverRTP(body, &harness, client)
-        case 4: Self.deliverRTCP(body, &harness, client)
+        case 4:
+            if action & 8 == 0 {
+                Self.deliverRTCP(body, &harness, client)
+            } else {
+                Self.deliverNACK(body, &harness, client)
+            }
         case 5:
             var body = FuzzInput(body.baseAddress?.assumingMemoryBound(to: UInt8.self), body.count)
             harness.now = harness.now + .milliseconds(Int64(body.word() & 0x1FFF))
@@ -117,8 +124,11 @@ enum FuzzDemultiplexer {
         let length = client.seal(buffer, headerLength: headerLength, payloadLength: count - headerLength)
         guard length > 0 else { return }
         harness.router.receive(
-            UnsafeMutableRawBufferPointer(rebasing: buffer[0..<length]), from: client.address, socket: 0,
-            at: harness.now)
+            UnsafeMutableRawBufferPointer(rebasing: buffer[0..<length]),
+            from: client.address,
+            socket: 0,
+            at: harness.now
+        )
     }
 
     private static func headerLength(_ packet: UnsafeRawBufferPointer) -> Int? {
@@ -144,8 +154,32 @@ enum FuzzDemultiplexer {
         let length = client.peer.sealRTCP(length: body.count, in: buffer)
         guard length > 0 else { return }
         harness.router.receive(
-            UnsafeMutableRawBufferPointer(rebasing: buffer[0..<length]), from: client.address, socket: 0,
-            at: harness.now)
+            UnsafeMutableRawBufferPointer(rebasing: buffer[0..<length]),
+            from: client.address,
+            socket: 0,
+            at: harness.now
+        )
+    }
+
+    /// Asks for what was just sent, and for what was sent before it: numbers that the fuzzer cannot guess.
+    private static func deliverNACK(
+        _ body: UnsafeRawBufferPointer,
+        _ harness: inout RouterHarness,
+        _ client: RouterClient
+    ) {
+        guard let last = client.lastReceived else { return }
+        var packet: [UInt8] = [0x81, 205, 0, 2, 0, 0, 0, 1]
+        for shift in stride(from: 24 as UInt32, through: 0, by: -8) {
+            packet.append(UInt8(truncatingIfNeeded: last.ssrc >> shift))
+        }
+        var body = FuzzInput(body.baseAddress?.assumingMemoryBound(to: UInt8.self), body.count)
+        for _ in 0..<8 where !body.isEmpty {
+            let first = last.sequence &- UInt16(body.byte())
+            let following = body.word()
+            packet += [UInt8(first >> 8), UInt8(first & 255), UInt8(following >> 8), UInt8(following & 255)]
+            packet[3] += 1
+        }
+        packet.withUnsafeBytes { Self.deliverRTCP($0, &harness, client) }
     }
 
     /// A check with the right name and password, from one of four addresses, with attributes of the fuzzer's.

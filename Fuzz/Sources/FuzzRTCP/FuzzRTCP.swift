@@ -107,7 +107,9 @@ enum FuzzRTCP {
             if index > 0 { continue }
             Self.written {
                 $0.appendFullIntraRequest(from: sender, entry)
-            } _: { require($0.fullIntraRequest(at: 0) == entry, "FIR survives") }
+            } _: {
+                require($0.fullIntraRequest(at: 0) == entry, "FIR survives")
+            }
         }
         if let bitrate = packet.maximumBitrate {
             require(bitrate >= .zero, "a bitrate is not negative")
@@ -167,7 +169,10 @@ enum FuzzRTCP {
         // Runs of half a turn and more are not in order any more.
         guard !arrivals.isEmpty, feedback.statusCount < 32_768 else { return }
         var builder = TransportFeedbackBuilder(
-            senderSSRC: sender, mediaSSRC: media, feedbackCount: feedback.feedbackCount)
+            senderSSRC: sender,
+            mediaSSRC: media,
+            feedbackCount: feedback.feedbackCount
+        )
         var done = 0
         while done < arrivals.count {
             var taken = 0

@@ -33,9 +33,12 @@ enum FuzzRTP {
             require(view.headerLength >= 12, "a header has 12 bytes")
             require(
                 view.headerLength + view.payloadLength + view.paddingLength == packet.count && view.payloadLength >= 0,
-                "the parts are the whole")
+                "the parts are the whole"
+            )
             require(view.payload.byteCount == view.payloadLength, "the payload is as long as it says")
-            for index in -1...16 { require((view.csrc(at: index) != nil) == (0..<view.csrcCount).contains(index), "CSRCs") }
+            for index in -1...16 {
+                require((view.csrc(at: index) != nil) == (0..<view.csrcCount).contains(index), "CSRCs")
+            }
             _ = (view.extensionProfile, view.marker, view.payloadType, view.sequenceNumber, view.timestamp, view.ssrc)
         }
         guard let header = RTPHeaderInfo(span, extensions: extensions) else {
@@ -54,7 +57,8 @@ enum FuzzRTP {
         if let retransmission = RTXPayload(span, headerLength: header.headerLength, paddingLength: padding) {
             require(
                 retransmission.payloadOffset + retransmission.payloadLength + padding == packet.count,
-                "the original payload lies within the retransmission")
+                "the original payload lies within the retransmission"
+            )
         }
         withHeapCopy(of: UnsafeRawBufferPointer(rebasing: packet[payload])) { Self.read(payload: $0) }
     }
@@ -69,14 +73,18 @@ enum FuzzRTP {
             require(old.byteCount <= payload.count, "the descriptor lies within the payload")
             var target = MutableRawSpan(_unsafeBytes: payload)
             require(
-                old.rewrite(&target, payloadOffset: 0, pictureID: 0x1234, tl0PicIdx: 0x56, keyIndex: 0x17), "it fits")
+                old.rewrite(&target, payloadOffset: 0, pictureID: 0x1234, tl0PicIdx: 0x56, keyIndex: 0x17),
+                "it fits"
+            )
             guard let new = VP8Descriptor(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(payload))) else {
                 fatalError("a rewritten VP8 descriptor does not parse")
             }
             require(new.byteCount == old.byteCount && new.keyFrame == old.keyFrame, "rewriting keeps the rest")
             require(
                 new.temporalID == old.temporalID && new.isLayerSync == old.isLayerSync
-                    && new.isPictureIDLong == old.isPictureIDLong, "rewriting keeps the layers")
+                    && new.isPictureIDLong == old.isPictureIDLong,
+                "rewriting keeps the layers"
+            )
             if old.pictureIDOffset != 0 {
                 require(new.pictureID == (old.isPictureIDLong ? 0x1234 : 0x34), "the picture id is the new one")
             }
@@ -145,7 +153,8 @@ enum FuzzRTP {
         require(
             copy.marker == header.marker && copy.payloadType == header.payloadType && copy.ssrc == header.ssrc
                 && copy.sequenceNumber == header.sequenceNumber && copy.timestamp == header.timestamp,
-            "the fixed fields survive")
+            "the fixed fields survive"
+        )
         require(
             copy.mid(in: copySpan) == outgoing.mid && copy.rid(in: copySpan) == outgoing.rid
                 && copy.repairedRID(in: copySpan) == outgoing.repairedRID
@@ -153,10 +162,12 @@ enum FuzzRTP {
                 && copy.transportSequenceNumber(in: copySpan)?.value == outgoing.transportSequenceNumber
                 && copy.absoluteSendTime(in: copySpan) == outgoing.absoluteSendTime
                 && copy.videoOrientation(in: copySpan) == outgoing.videoOrientation,
-            "the extensions survive")
+            "the extensions survive"
+        )
         let copied = copy.range(of: .dependencyDescriptor) ?? 0..<0
         require(
             exact[copied].elementsEqual(packet[descriptor]) && copied.count == descriptor.count,
-            "the dependency descriptor survives")
+            "the dependency descriptor survives"
+        )
     }
 }

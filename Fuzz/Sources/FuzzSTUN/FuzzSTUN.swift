@@ -66,7 +66,10 @@ enum FuzzSTUN {
     /// What the builder writes of a message's values reads the same.
     private static func checkRoundTrip(_ message: borrowing STUNMessageView) {
         var builder = STUNMessageBuilder(
-            message.messageClass, method: message.method, transactionID: message.transactionID)
+            message.messageClass,
+            method: message.method,
+            transactionID: message.transactionID
+        )
         let address = message.xorMappedAddress
         if let address { builder.addXORMappedAddress(address) }
         if let priority = message.priority { builder.addPriority(priority) }

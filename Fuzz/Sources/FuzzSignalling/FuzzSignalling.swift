@@ -21,7 +21,8 @@ enum FuzzSignalling {
         do {
             require(
                 try JSONValue(parsing: value.bytes, limits: .init(bytes: .max)) == value,
-                "a printed value is the same")
+                "a printed value is the same"
+            )
         } catch {
             fatalError("a printed value does not parse: \(error)")
         }

@@ -9,6 +9,8 @@ package final class RouterClient {
     package var peer: PeerSession
     package let configuration: SessionConfiguration
     package internal(set) var isConnected = false
+    /// Of the media packet that it was sent last.
+    package private(set) var lastReceived: (ssrc: UInt32, sequence: UInt16)?
 
     init(
         id: SessionID,
@@ -33,6 +35,21 @@ package final class RouterClient {
     ) -> Int {
         let payload = UnsafeRawBufferPointer(rebasing: buffer[headerLength..<(headerLength + payloadLength)])
         return self.peer.sealRTP(
-            headerLength: headerLength, payload: payload, rolloverCounter: rolloverCounter, into: buffer)
+            headerLength: headerLength,
+            payload: payload,
+            rolloverCounter: rolloverCounter,
+            into: buffer
+        )
+    }
+
+    /// Takes a datagram of the router's.
+    func receive(_ datagram: [UInt8], from source: TransportAddress, at now: Instant) {
+        var datagram = datagram
+        datagram.withUnsafeMutableBytes { bytes in
+            guard case .rtp = self.peer.receive(bytes, from: source, to: self.address, at: now) else { return }
+            self.lastReceived = (
+                bytes[8..<12].reduce(0) { $0 << 8 | UInt32($1) }, UInt16(bytes[2]) << 8 | UInt16(bytes[3])
+            )
+        }
     }
 }

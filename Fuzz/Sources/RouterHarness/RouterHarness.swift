@@ -24,7 +24,10 @@ package struct RouterHarness: ~Copyable {
     package init?() {
         let outbox = self.outbox
         guard let certificates = Self.certificates,
-            let egress = EgressQueue(descriptors: [], sink: { bytes, destination, _ in outbox.take(bytes, to: destination) })
+            let egress = EgressQueue(
+                descriptors: [],
+                sink: { bytes, destination, _ in outbox.take(bytes, to: destination) }
+            )
         else { return nil }
         self.router = MediaRouter(
             configuration: MediaRouter.Configuration(certificate: certificates.server),
@@ -115,10 +118,7 @@ package struct RouterHarness: ~Copyable {
         self.router.flush()
         for datagram in self.outbox.removeAll() where datagram.destination == client.address {
             hasMoved = true
-            var bytes = datagram.bytes
-            bytes.withUnsafeMutableBytes {
-                _ = client.peer.receive($0, from: Self.serverAddress, to: client.address, at: self.now)
-            }
+            client.receive(datagram.bytes, from: Self.serverAddress, at: self.now)
         }
         return hasMoved
     }

@@ -18,8 +18,14 @@ extension NegotiatedSection {
             direction: direction,
             codecs: [
                 NegotiatedCodec(
-                    codec: .opus, payloadType: 111, rtxPayloadType: nil, clockRate: 48_000, channels: 2,
-                    formatParameters: "", feedback: [.transportWide])
+                    codec: .opus,
+                    payloadType: 111,
+                    rtxPayloadType: nil,
+                    clockRate: 48_000,
+                    channels: 2,
+                    formatParameters: "",
+                    feedback: [.transportWide]
+                )
             ],
             extensions: Self.browserExtensions,
             remoteSSRCs: direction == .receive ? [RemoteSSRC(media: SSRC(ssrc))] : [],
@@ -38,9 +44,14 @@ extension NegotiatedSection {
             direction: direction,
             codecs: formats.map { codec, payloadType in
                 NegotiatedCodec(
-                    codec: codec, payloadType: payloadType, rtxPayloadType: payloadType + 1, clockRate: 90_000,
-                    channels: 1, formatParameters: codec == .h264 ? "packetization-mode=1" : "",
-                    feedback: [.nack, .pictureLossIndication, .fullIntraRequest, .transportWide])
+                    codec: codec,
+                    payloadType: payloadType,
+                    rtxPayloadType: payloadType + 1,
+                    clockRate: 90_000,
+                    channels: 1,
+                    formatParameters: codec == .h264 ? "packetization-mode=1" : "",
+                    feedback: [.nack, .pictureLossIndication, .fullIntraRequest, .transportWide]
+                )
             },
             extensions: Self.browserExtensions,
             rids: rids,

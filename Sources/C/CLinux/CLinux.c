@@ -80,6 +80,8 @@ int cl_udp_socket(const cl_address *address, int receive_buffer_bytes, int send_
     int on = 1;
     if (storage.ss_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on);
+    // Feedback about a publisher's packets needs the time that each came, not the time that the loop got round to them.
+    setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes, sizeof receive_buffer_bytes);
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer_bytes, sizeof send_buffer_bytes);
     if (bind(fd, (struct sockaddr *)&storage, length) < 0) {
@@ -126,6 +128,8 @@ int cl_interface_addresses(cl_address *out, int capacity) {
 
 // Receiving
 
+#define CONTROL_BYTES (CMSG_SPACE(sizeof(uint32_t)) + CMSG_SPACE(sizeof(struct timespec)))
+
 struct cl_receive_batch {
     int count;
     int stride;
@@ -133,8 +137,9 @@ struct cl_receive_batch {
     struct mmsghdr *messages;
     struct iovec *vectors;
     struct sockaddr_storage *sources;
-    // One 32-bit SO_RXQ_OVFL value each.
-    uint8_t (*control)[CMSG_SPACE(sizeof(uint32_t))];
+    // Room for SO_RXQ_OVFL and SO_TIMESTAMPNS each.
+    uint8_t (*control)[CONTROL_BYTES];
+    int64_t *times;
     uint32_t overflow;
 };
 
@@ -148,7 +153,8 @@ cl_receive_batch *cl_receive_batch_make(int count, int stride) {
     batch->vectors = calloc(count, sizeof *batch->vectors);
     batch->sources = calloc(count, sizeof *batch->sources);
     batch->control = calloc(count, sizeof *batch->control);
-    if (!batch->bytes || !batch->messages || !batch->vectors || !batch->sources || !batch->control) {
+    batch->times = calloc(count, sizeof *batch->times);
+    if (!batch->bytes || !batch->messages || !batch->vectors || !batch->sources || !batch->control || !batch->times) {
         cl_receive_batch_free(batch);
         return NULL;
     }
@@ -169,7 +175,25 @@ void cl_receive_batch_free(cl_receive_batch *batch) {
     free(batch->vectors);
     free(batch->sources);
     free(batch->control);
+    free(batch->times);
     free(batch);
+}
+
+/// Notes what the kernel says beside the datagrams. The kernel's time is the wall clock's; `offset` turns it into the
+/// monotonic one, and is taken anew for each batch so that a clock that was set does no harm.
+static void read_control(cl_receive_batch *batch, int index, int64_t offset) {
+    struct msghdr *message = &batch->messages[index].msg_hdr;
+    batch->times[index] = 0;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+        if (c->cmsg_level != SOL_SOCKET) continue;
+        if (c->cmsg_type == SO_RXQ_OVFL) {
+            memcpy(&batch->overflow, CMSG_DATA(c), sizeof batch->overflow);
+        } else if (c->cmsg_type == SCM_TIMESTAMPNS) {
+            struct timespec time;
+            memcpy(&time, CMSG_DATA(c), sizeof time);
+            batch->times[index] = (int64_t)time.tv_sec * 1000000000 + time.tv_nsec + offset;
+        }
+    }
 }
 
 int cl_receive(int fd, cl_receive_batch *batch) {
@@ -183,13 +207,8 @@ int cl_receive(int fd, cl_receive_batch *batch) {
     batch->overflow = 0;
     int received = recvmmsg(fd, batch->messages, batch->count, MSG_DONTWAIT, NULL);
     if (received < 0) return -errno;
-    if (received > 0) {
-        struct msghdr *last = &batch->messages[received - 1].msg_hdr;
-        for (struct cmsghdr *c = CMSG_FIRSTHDR(last); c; c = CMSG_NXTHDR(last, c)) {
-            if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL)
-                memcpy(&batch->overflow, CMSG_DATA(c), sizeof batch->overflow);
-        }
-    }
+    int64_t offset = now(CLOCK_MONOTONIC) - now(CLOCK_REALTIME);
+    for (int i = 0; i < received; i++) read_control(batch, i, offset);
     return received;
 }
 
@@ -205,6 +224,8 @@ int cl_receive_length(const cl_receive_batch *batch, int index) {
 void cl_receive_source(const cl_receive_batch *batch, int index, cl_address *out) {
     from_sockaddr((const struct sockaddr *)&batch->sources[index], out);
 }
+
+int64_t cl_receive_time(const cl_receive_batch *batch, int index) { return batch->times[index]; }
 
 uint32_t cl_receive_overflow(const cl_receive_batch *batch) { return batch->overflow; }
 

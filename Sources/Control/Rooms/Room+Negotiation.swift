@@ -130,6 +130,12 @@ extension Room {
         for intent in intents { try self.check(intent.source, grants: participant.grants) }
         var declared = participant.intents
         for intent in intents { declared[intent.mid] = intent }
+        if declared.count > self.settings.maxTracksPerParticipant {
+            // M-lines that have gone: a client that shares its screen again and again uses up mids, not tracks.
+            let present = Set(participant.negotiation?.negotiated?.sections.map(\.mid) ?? [])
+            let named = Set(intents.map(\.mid))
+            declared = declared.filter { present.contains($0.key) || named.contains($0.key) }
+        }
         guard declared.count <= max(self.settings.maxTracksPerParticipant, 1) else {
             throw RoomError(.forbidden, "more than \(self.settings.maxTracksPerParticipant) tracks")
         }

@@ -77,12 +77,23 @@ extension Room {
         defer { self.leaveTurn() }
         let participant = try self.participant(id)
         let track = try self.track(trackID)
-        let wasPaused = participant.preferences[track.id]?.paused ?? false
+        let previous = participant.preferences[track.id] ?? TrackPreference()
         participant.preferences[track.id] = preference
-        guard wasPaused != preference.paused, let negotiation = participant.negotiation,
-            let mid = negotiation.mid(of: track.id)
-        else { return }
-        await self.worker.setPaused(preference.paused, for: SectionReference(session: negotiation.session, mid: mid))
+        guard let negotiation = participant.negotiation, let mid = negotiation.mid(of: track.id) else { return }
+        await self.tell(preference, insteadOf: previous, for: SectionReference(session: negotiation.session, mid: mid))
+    }
+
+    /// Tells the worker what has changed. Frame rate and priority wait for the bandwidth allocator.
+    private func tell(
+        _ preference: TrackPreference,
+        insteadOf previous: TrackPreference,
+        for section: SectionReference
+    ) async {
+        if preference.maxWidth != previous.maxWidth || preference.maxHeight != previous.maxHeight {
+            await self.worker.setMaximumSize(
+                width: preference.maxWidth, height: preference.maxHeight, for: section)
+        }
+        if preference.paused != previous.paused { await self.worker.setPaused(preference.paused, for: section) }
     }
 
     /// By the publisher itself, a participant with the admin grant, or the operator (`id` is `nil`).
@@ -175,7 +186,9 @@ extension Room {
             let section = SectionReference(session: session, mid: mid)
             do throws(MediaError) {
                 try await self.worker.bind(track.source, to: section)
-                if participant.preferences[id]?.paused == true { await self.worker.setPaused(true, for: section) }
+                if let preference = participant.preferences[id] {
+                    await self.tell(preference, insteadOf: TrackPreference(), for: section)
+                }
             } catch {
                 self.logger.debug("a track could not be bound", metadata: ["reason": "\(error)"])
                 failed.insert(mid)

@@ -18,9 +18,17 @@ extension PeerSession {
         let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(datagram))
         switch classifyDatagram(bytes) {
         case .stun:
-            return self.receiveCheck(bytes, from: source, to: local, at: now)
+            self.endIfConsentIsOver(at: now)
+            guard !self.hasEnded else { return .handled }
+            let outputCount = self.outputs.count
+            let received = self.receiveCheck(bytes, from: source, to: local, at: now)
+            self.selectAgain(ifNominatedBy: bytes, from: source, outputsSince: outputCount)
+            return received
         case .dtls:
             guard self.isValidated(source) else { return .dropped(.unknownSource) }
+            // Renegotiation is refused, so this starts another association: of a client that restarted on the same port,
+            // or of a stranger. An answer from the finished one would only confuse the former (RFC 6347 §4.2.8).
+            guard !self.isConnected || !Self.isClientHello(bytes) else { return .dropped(.malformed) }
             self.receiveHandshake(bytes, at: now)
             return .handled
         case .rtp:
@@ -34,13 +42,20 @@ extension PeerSession {
         }
     }
 
-    private func isValidated(_ source: TransportAddress) -> Bool {
+    /// Whether this peer's DTLS and SRTP may come from an address.
+    package func isValidated(_ source: TransportAddress) -> Bool {
         // The selected address is asked for first: it is nearly always the one.
         if self.selected == source { return true }
         return switch self.ice {
         case .lite(let agent): agent.isValidated(source)
         case .full: self.answeredAddresses.contains(source)
         }
+    }
+
+    /// A plain-text handshake record that starts with a ClientHello.
+    private static func isClientHello(_ datagram: RawSpan) -> Bool {
+        datagram.byteCount > 13 && datagram.uint8(at: 0) == 22 && datagram.uint16(at: 3) == 0
+            && datagram.uint8(at: 13) == 1
     }
 
     private mutating func openRTP(_ packet: UnsafeMutableRawBufferPointer, at now: Instant) -> Received {

@@ -26,6 +26,9 @@ package protocol MediaWorkerControl: AnyObject, Sendable {
 
     /// Stops and resumes forwarding on a section at the wish of its subscriber (`prefer.paused`).
     func setPaused(_ paused: Bool, for section: SectionReference) async
+    /// The largest picture that the subscriber has use for, in pixels (`prefer.maxWidth`, `prefer.maxHeight`); `nil` =
+    /// any. A new binding starts without a limit.
+    func setMaximumSize(width: Int?, height: Int?, for section: SectionReference) async
     /// Stops and resumes forwarding a track at its source (`mute`). On unmute a key frame is asked for.
     func setMuted(_ muted: Bool, for track: PublishedTrack) async
 

@@ -31,6 +31,8 @@ struct Leg: ~Copyable {
     var gate = RetransmissionGate()
     var statistics: OutboundStatistics
     var isPaused = false
+    /// The largest picture that the subscriber has use for, in pixels; `nil` = any.
+    var maximumSize: (width: Int?, height: Int?) = (nil, nil)
     var isOnHold = false
 
     // Retransmission.
@@ -84,6 +86,7 @@ struct Leg: ~Copyable {
         self.setPayloadTypes(payloadTypes)
         self.rewriter.rebind()
         self.selector = LayerSelector()
+        self.maximumSize = (nil, nil)
         self.reportedLayer = nil
     }
 
@@ -105,6 +108,26 @@ struct Leg: ~Copyable {
 
     /// The layer whose key frame this leg needs first.
     var wantedLayer: Int { self.selector.target ?? self.selector.current ?? 0 }
+
+    /// Lets the selector have the largest layer that is not larger than the subscriber wants; the smallest where all
+    /// are. Layers whose size is not known yet count as fitting.
+    mutating func limitLayers(at now: Instant) {
+        guard let track = unsafe self.track, self.kind == .video, !self.isPaused else { return }
+        var allowed = 0
+        for layer in unsafe 0..<track.pointee.layerCount {
+            let width = unsafe track.pointee.layers[layer].width ?? 0
+            let height = unsafe track.pointee.layers[layer].height ?? 0
+            guard width <= self.maximumSize.width ?? .max, height <= self.maximumSize.height ?? .max else { continue }
+            allowed = unsafe max(allowed, track.pointee.rank(layer: layer))
+        }
+        if self.selector.maximumLayer != allowed { self.selector.setMaximumLayer(allowed, at: now) }
+    }
+
+    /// Why this layer, in words.
+    var reason: String {
+        self.maximumSize.width == nil && self.maximumSize.height == nil
+            ? "the highest layer that the publisher sends" : "the highest layer within the size that was asked for"
+    }
 
     func selection(reason: String) -> LayerSelection {
         guard let track = unsafe self.track, let rank = self.selector.current, !self.isPaused else {

@@ -68,6 +68,24 @@ extension MediaRouter {
         unsafe self.reportSelection(leg, reason: paused ? "paused at the subscriber's wish" : "resumed")
     }
 
+    /// - Parameters:
+    ///   - width, height: in pixels; `nil` = any.
+    package mutating func setMaximumSize(
+        width: Int?,
+        height: Int?,
+        for section: SectionReference,
+        at now: Instant
+    ) {
+        guard let session = unsafe self.session(section.session) else { return }
+        guard let leg = unsafe self.leg(section.mid, of: session) else { return }
+        unsafe leg.pointee.maximumSize = (width, height)
+        unsafe leg.pointee.limitLayers(at: now)
+        guard let track = unsafe leg.pointee.track else { return }
+        if let rank = unsafe leg.pointee.selector.tick(at: now) {
+            unsafe self.requestKeyFrame(of: track, layer: track.pointee.layer(rank: rank), at: now)
+        }
+    }
+
     package mutating func setMuted(_ muted: Bool, for source: PublishedTrack, at now: Instant) {
         guard let session = unsafe self.session(source.session) else { return }
         guard let track = unsafe self.track(source.mid, of: session) else { return }

@@ -16,23 +16,12 @@ extension MediaRouter {
                 unsafe session.pointee.bytesSent &+= UInt64(bytes.count)
                 unsafe self.egress.send(bytes, to: destination, socket: socket ?? session.pointee.socket)
             case .validated(let address):
-                self.addresses.insert(address, session: index)
-                if unsafe !session.pointee.addresses.contains(address) {
-                    unsafe session.pointee.addresses.append(address)
-                }
+                unsafe self.claim(address, for: session, at: now)
             case .invalidated(let address):
                 self.addresses.remove(address, session: index)
                 unsafe session.pointee.addresses.removeAll { $0 == address }
             case .selected(let address):
-                if unsafe session.pointee.destination.port == 0 {
-                    if address.isIPv4 {
-                        self.counters.iceConnectedIPv4 &+= 1
-                    } else {
-                        self.counters.iceConnectedIPv6 &+= 1
-                    }
-                }
-                unsafe session.pointee.destination = address
-                if let socket { unsafe session.pointee.socket = socket }
+                unsafe self.direct(session, to: address, socket: socket)
                 // A nomination after a restart ends the generation before.
                 unsafe self.registerFragments(of: session)
             case .connected(let profile):
@@ -57,6 +46,51 @@ extension MediaRouter {
                 return
             }
         }
+    }
+
+    /// Sends a session's media to an address, unless that is another session's: see `claim`.
+    private mutating func direct(_ session: SessionPointer, to address: TransportAddress, socket: Int?) {
+        guard unsafe self.addresses.session(at: address) == session.pointee.index else { return }
+        if unsafe session.pointee.destination.port == 0 {
+            if address.isIPv4 { self.counters.iceConnectedIPv4 &+= 1 } else { self.counters.iceConnectedIPv6 &+= 1 }
+        }
+        unsafe session.pointee.destination = address
+        if let socket { unsafe session.pointee.socket = socket }
+    }
+
+    /// So long after the last authentic datagram of its session, an address is still that session's: more than the time
+    /// between two consent checks (RFC 7675 §5.1), which even a peer without media sends.
+    private static let holdTime = Nanoseconds.seconds(7)
+
+    /// Enters an address that a check of this session came from.
+    ///
+    /// A check proves that its sender knows credentials, not that the source address is its own: a participant could
+    /// name another's, and so cut off what that one sends and have its own media sent there. An address in use stays
+    /// with its session until that one has been silent for a while; a client that restarted and kept its port has to
+    /// wait so long.
+    mutating func claim(_ address: TransportAddress, for session: SessionPointer, at now: Instant) {
+        if let index = self.addresses.session(at: address), let holder = unsafe self.sessions[index],
+            unsafe holder != session
+        {
+            if unsafe holder.pointee.isConnected, unsafe holder.pointee.peer.selected == address,
+                let check = unsafe holder.pointee.peer.lastCheck,
+                unsafe now - max(check, holder.pointee.lastMedia) < Self.holdTime
+            {
+                return
+            }
+            unsafe holder.pointee.addresses.removeAll { $0 == address }
+        }
+        self.addresses.insert(address, session: unsafe session.pointee.index)
+        if unsafe !session.pointee.addresses.contains(address) { unsafe session.pointee.addresses.append(address) }
+    }
+
+    /// Asks again for an address that was refused when it was new, now that a check came from it once more.
+    mutating func claimAgain(_ address: TransportAddress, for session: SessionPointer, socket: Int, at now: Instant) {
+        guard unsafe !session.pointee.addresses.contains(address), unsafe !session.pointee.peer.hasEnded,
+            unsafe session.pointee.peer.isValidated(address)
+        else { return }
+        unsafe self.claim(address, for: session, at: now)
+        if unsafe session.pointee.peer.selected == address { unsafe self.direct(session, to: address, socket: socket) }
     }
 
     private mutating func count(_ reason: PeerSession.EndReason, wasConnected: Bool) {

@@ -14,6 +14,7 @@ extension MediaRouter {
         _ packet: UnsafeMutableRawBufferPointer,
         stream: Int,
         session: SessionPointer,
+        arrival: Instant,
         at now: Instant
     ) {
         let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(packet))
@@ -35,7 +36,7 @@ extension MediaRouter {
         self.counters.packetsIn.add(1, unsafe track.pointee.kind)
         self.counters.bytesIn.add(UInt64(packet.count), unsafe track.pointee.kind)
         if unsafe session.pointee.usesTransportFeedback, let number = header.transportSequenceNumber(in: bytes) {
-            unsafe session.pointee.feedback.received(number, at: now)
+            unsafe session.pointee.feedback.received(number, at: arrival)
             unsafe session.pointee.feedbackSSRC = header.ssrc
             unsafe self.wake(session, by: session.pointee.feedback.nextDeadline)
         }
@@ -43,7 +44,7 @@ extension MediaRouter {
             let payloadLength = packet.count - header.headerLength - padding
             unsafe self.receiveMedia(
                 SourcePacket(bytes: packet, header: header, payloadLength: payloadLength),
-                track: track, layer: route.layer, isRecovered: false, at: now)
+                track: track, layer: route.layer, isRecovered: false, arrival: arrival, at: now)
             return
         }
         unsafe self.receiveRetransmission(packet, header: header, padding: padding, route: route, at: now)
@@ -85,7 +86,7 @@ extension MediaRouter {
         self.counters.retransmissionsIn &+= 1
         unsafe self.receiveMedia(
             SourcePacket(bytes: restored, header: original, payloadLength: payload.payloadLength),
-            track: track, layer: route.layer, isRecovered: true, at: now)
+            track: track, layer: route.layer, isRecovered: true, arrival: now, at: now)
     }
 
     private mutating func receiveMedia(
@@ -93,6 +94,7 @@ extension MediaRouter {
         track: TrackPointer,
         layer: Int,
         isRecovered: Bool,
+        arrival: Instant,
         at now: Instant
     ) {
         var packet = received
@@ -112,8 +114,8 @@ extension MediaRouter {
         } else {
             sequence = unsafe source.pointee.sequences.unwrap(header.sequenceNumber)
             unsafe source.pointee.reception.received(
-                sequence: sequence, timestamp: header.timestamp, arrival: now, byteCount: packet.payloadLength)
-            unsafe source.pointee.clock.packet(timestamp: header.timestamp, at: now)
+                sequence: sequence, timestamp: header.timestamp, arrival: arrival, byteCount: packet.payloadLength)
+            unsafe source.pointee.clock.packet(timestamp: header.timestamp, at: arrival)
             _ = unsafe source.pointee.nacks.received(sequence, isRecovered: false, at: now)
             unsafe source.pointee.lastPacket = now
             if unsafe !source.pointee.isActive {
@@ -137,7 +139,7 @@ extension MediaRouter {
             let keyFrame = packet.vp8?.keyFrame ?? keyFrameStart(in: payload, format: format.payload)
             if let keyFrame {
                 isKeyFrameStart = true
-                unsafe self.keyFrameArrived(keyFrame, track: track, layer: layer)
+                unsafe self.keyFrameArrived(keyFrame, track: track, layer: layer, at: now)
             }
         }
         if unsafe track.pointee.codec != format.codec {
@@ -157,7 +159,12 @@ extension MediaRouter {
             track: track, layer: layer, at: now)
     }
 
-    private mutating func keyFrameArrived(_ keyFrame: KeyFrameInfo, track: TrackPointer, layer: Int) {
+    private mutating func keyFrameArrived(
+        _ keyFrame: KeyFrameInfo,
+        track: TrackPointer,
+        layer: Int,
+        at now: Instant
+    ) {
         let source = unsafe track.pointee.layers + layer
         unsafe source.pointee.keyFrames.keyFrameArrived()
         unsafe source.pointee.keyFrameCount &+= 1
@@ -177,6 +184,7 @@ extension MediaRouter {
                 unsafe leg.pointee.reportedLayer = nil
             }
         }
+        for unsafe leg in unsafe track.pointee.legs { unsafe leg.pointee.limitLayers(at: now) }
     }
 
     /// Sends one packet to everyone who is to have it.
@@ -354,7 +362,7 @@ extension MediaRouter {
         guard before != rank else { return }
         unsafe leg.pointee.reportedLayer = rank
         if let before { if rank > before { self.counters.switchesUp &+= 1 } else { self.counters.switchesDown &+= 1 } }
-        unsafe self.reportSelection(leg, reason: "the highest layer that the publisher sends")
+        unsafe self.reportSelection(leg, reason: unsafe leg.pointee.reason)
     }
 
     private mutating func reportFirstMedia(_ session: SessionPointer, at now: Instant) {
@@ -363,6 +371,9 @@ extension MediaRouter {
     }
 
     // MARK: Which track an SSRC belongs to
+
+    /// How long a stream must have been silent before an SSRC that nobody announced takes its place.
+    private static let takeoverSilence = Nanoseconds.milliseconds(500)
 
     /// RFC 9143 §9.2 and RFC 8853 §5: the MID (with RID for a layer), then an announced SSRC, then a payload type that
     /// only one m-line has. Runs once for each SSRC.
@@ -395,7 +406,19 @@ extension MediaRouter {
         if isRetransmission {
             unsafe source.pointee.retransmissionSSRC = header.ssrc
         } else if unsafe source.pointee.ssrc != header.ssrc {
-            if unsafe source.pointee.ssrc != nil {
+            if let old = unsafe source.pointee.ssrc {
+                // A layer is one stream at a time. One that was announced replaces it; any other SSRC has to wait until
+                // it is silent, or made-up ones would cut it to pieces (ATTACKS A-53).
+                let isAnnounced = unsafe source.pointee.announced?.media == header.ssrc
+                if !isAnnounced, let last = unsafe source.pointee.lastPacket, now - last < Self.takeoverSilence {
+                    return nil
+                }
+                for stream in 0..<32
+                where unsafe session.pointee.routes[stream].ssrc == old
+                    && session.pointee.routes[stream].role == .media
+                {
+                    unsafe session.pointee.routes[stream] = InboundRoute()
+                }
                 unsafe source.pointee.restart(ssrc: header.ssrc, kind: track.pointee.kind)
                 for unsafe leg in unsafe track.pointee.legs {
                     unsafe leg.pointee.rewriter.rebind()

@@ -59,7 +59,7 @@ extension MediaRouter {
             entry.source = unsafe track.pointee.source
             entry.codec = unsafe track.pointee.codec
             if unsafe leg.pointee.kind == .video {
-                entry.selection = unsafe leg.pointee.selection(reason: "the highest layer that the publisher sends")
+                entry.selection = unsafe leg.pointee.selection(reason: leg.pointee.reason)
             }
         }
         entry.packetsSent = unsafe leg.pointee.statistics.packetCount

@@ -121,10 +121,14 @@ package struct MediaRouter: ~Copyable {
     // MARK: Datagrams
 
     /// Takes one datagram; media is opened in place and forwarded before this returns.
+    ///
+    /// - Parameter arrival: when the kernel took it in, for feedback about the publisher's path: `now` or a little
+    ///   earlier. `nil` = `now`.
     package mutating func receive(
         _ datagram: UnsafeMutableRawBufferPointer,
         from source: TransportAddress,
         socket: Int,
+        arrival: Instant? = nil,
         at now: Instant
     ) {
         let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(datagram))
@@ -139,6 +143,7 @@ package struct MediaRouter: ~Copyable {
             }
             _ = unsafe session.pointee.peer.receive(datagram, from: source, at: now)
             self.drainPeer(index, socket: socket, at: now)
+            unsafe self.claimAgain(source, for: session, socket: socket, at: now)
         } else {
             guard let index = self.addresses.session(at: source), let session = unsafe self.sessions[index] else {
                 self.counters.droppedInUnknownSource &+= 1
@@ -152,13 +157,16 @@ package struct MediaRouter: ~Copyable {
             unsafe session.pointee.bytesReceived &+= UInt64(bytes.byteCount)
             switch unsafe session.pointee.peer.receive(datagram, from: source, at: now) {
             case .rtp(let length, let stream):
+                unsafe session.pointee.lastMedia = now
                 unsafe self.receiveRTP(
                     UnsafeMutableRawBufferPointer(rebasing: datagram[0..<length]),
                     stream: stream,
                     session: session,
+                    arrival: arrival ?? now,
                     at: now
                 )
             case .rtcp(let length):
+                unsafe session.pointee.lastMedia = now
                 unsafe self.receiveRTCP(
                     UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(datagram)[0..<length]),
                     session: session,

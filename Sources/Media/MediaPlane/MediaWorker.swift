@@ -107,6 +107,11 @@ package actor MediaWorker: MediaWorkerControl {
         self.afterCommand()
     }
 
+    package func setMaximumSize(width: Int?, height: Int?, for section: SectionReference) async {
+        self.router.setMaximumSize(width: width, height: height, for: section, at: Self.now())
+        self.afterCommand()
+    }
+
     package func setMuted(_ muted: Bool, for track: PublishedTrack) async {
         self.router.setMuted(muted, for: track, at: Self.now())
         self.afterCommand()
@@ -201,7 +206,13 @@ package actor MediaWorker: MediaWorkerControl {
             now = Self.now()
             for index in 0..<count {
                 guard let bytes = unsafe self.receiver.bytes(index) else { continue }
-                unsafe self.router.receive(bytes, from: self.receiver.source(index), socket: socket, at: now)
+                unsafe self.router.receive(
+                    bytes,
+                    from: self.receiver.source(index),
+                    socket: socket,
+                    arrival: self.receiver.arrival(index, now: now),
+                    at: now
+                )
             }
             self.router.flush()
             self.router.noteBatchSent(receivedAt: now, sentAt: Self.now())

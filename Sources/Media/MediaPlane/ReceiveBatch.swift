@@ -37,6 +37,12 @@ struct ReceiveBatch: ~Copyable {
         return TransportAddress(high: native.high, low: native.low, port: native.port, scope: native.scope)
     }
 
+    /// When the kernel took the datagram in: at most `now`, and not long before it, whatever the kernel says.
+    borrowing func arrival(_ index: Int, now: Instant) -> Instant {
+        let time = Instant(nanoseconds: unsafe cl_receive_time(self.batch, CInt(truncatingIfNeeded: index)))
+        return time <= now && now - time < .seconds(2) ? time : now
+    }
+
     /// What the kernel dropped so far on the socket that was read last.
     var overflow: UInt32 { unsafe cl_receive_overflow(self.batch) }
 }

@@ -27,6 +27,8 @@ struct Session: ~Copyable {
     /// The socket that the selected pair's checks arrive on.
     var socket = 0
     var isConnected = false
+    /// When an authentic RTP or RTCP packet came.
+    var lastMedia = Instant.zero
     /// Addresses that the router's table holds for this session.
     var addresses: [TransportAddress] = []
 

@@ -1,3 +1,4 @@
+import ControlTestSupport
 import Basics
 import MediaControl
 import Negotiation

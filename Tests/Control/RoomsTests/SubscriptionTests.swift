@@ -1,3 +1,4 @@
+import ControlTestSupport
 import Basics
 import MediaControl
 import Rooms
@@ -88,6 +89,19 @@ import Testing
         let star = try await scenario.join("star")
         try await star.offer(Offer().publishing("video"))
         #expect(try await viewer.bindings == ["0": await star.tracks[0].id])
+    }
+
+    @Test func aWishForASmallPictureIsToldToTheWorkerAndOutlivesTheBinding() async throws {
+        let scenario = Scenario()
+        let (_, subscriber, track) = try await self.publisherAndSubscriber(scenario, autoSubscribe: false)
+        try await subscriber.offer(Offer().taking("video"))
+        try await subscriber.room.prefer(TrackPreference(maxWidth: 320), for: track, by: subscriber.id)
+        scenario.worker.forgetCalls()
+        _ = try await subscriber.room.subscribe(subscriber.id, to: track, mid: nil)
+        let section = SectionReference(session: try #require(scenario.worker.sessions.last), mid: "0")
+        #expect(scenario.worker.calls.last == .maximumSize(320, nil, section))
+        try await subscriber.room.prefer(TrackPreference(), for: track, by: subscriber.id)
+        #expect(scenario.worker.calls.last == .maximumSize(nil, nil, section))
     }
 
     @Test func pausingIsToldToTheWorkerAndOutlivesTheBinding() async throws {

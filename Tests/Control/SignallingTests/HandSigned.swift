@@ -31,7 +31,7 @@ enum HandSigned {
         var h = primes.prefix(8).map { fraction(Double($0).squareRoot()) }
         var bytes = message + [0x80]
         while bytes.count % 64 != 56 { bytes.append(0) }
-        bytes += (0..<8).reversed().map { UInt8(truncatingIfNeeded: message.count * 8 >> ($0 * 8)) }
+        bytes += (0..<8).reversed().map { UInt8(truncatingIfNeeded: (message.count * 8) >> ($0 * 8)) }
         let rotate: (UInt32, UInt32) -> UInt32 = { $0 >> $1 | $0 << (32 - $1) }
         for start in stride(from: 0, to: bytes.count, by: 64) {
             var w = (0..<16).map { index in

@@ -1,3 +1,4 @@
+import ControlTestSupport
 import Basics
 import Rooms
 import Signalling

@@ -1,3 +1,4 @@
+import ControlTestSupport
 import Basics
 import MediaControl
 import Negotiation
@@ -55,7 +56,7 @@ import Testing
                 ("no If-Match", ["Content-Type": Self.fragment], Self.trickle(), 428),
                 ("a stale tag", ["Content-Type": Self.fragment, "If-Match": "\"old\""], Self.trickle(), 412),
                 ("a wrong type", ["Content-Type": Self.sdp, "If-Match": tag], Self.trickle(), 415),
-                ("no fragment", ["Content-Type": Self.fragment, "If-Match": tag], "a=ice-pwd", 400),
+                ("no fragment", ["Content-Type": Self.fragment, "If-Match": tag], "nonsense", 400),
                 ("a candidate", ["Content-Type": Self.fragment, "If-Match": tag], Self.trickle(), 204),
             ]
             for patch in patches {
@@ -248,7 +249,7 @@ import Testing
             let first = try await Self.post("/whip/r/alice", server, offer: Offer().publishing("audio"))
             let second = try await Self.post("/whip/r/alice", server, offer: Offer().publishing("audio"))
             #expect(
-                try await HTTPReply.request("DELETE", first.headers["location"] ?? "", port: server.port).status == 404
+                try await HTTPReply.request("DELETE", first.headers["location"] ?? "", port: server.port).status == 200
             )
             #expect(
                 try await HTTPReply.request("DELETE", second.headers["location"] ?? "", port: server.port).status == 200

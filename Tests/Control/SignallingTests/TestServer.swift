@@ -1,3 +1,4 @@
+import ControlTestSupport
 import Basics
 import Logging
 import Rooms
@@ -10,6 +11,7 @@ struct TestServer {
     let directory: RoomDirectory
     let worker: RecordingWorker
     let tokens: TokenAuthority
+    let server: SignallingServer
 
     static let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
     static let secret = Redacted("0123456789abcdef0123456789abcdef")
@@ -40,7 +42,9 @@ struct TestServer {
             group.addTask { try await server.run() }
             group.addTask {
                 for await number in ports {
-                    try await body(TestServer(port: number, directory: directory, worker: worker, tokens: tokens))
+                    try await body(
+                        TestServer(port: number, directory: directory, worker: worker, tokens: tokens, server: server)
+                    )
                     return
                 }
             }

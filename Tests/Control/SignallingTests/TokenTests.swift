@@ -57,6 +57,14 @@ import Testing
         #expect((result != nil) == isTaken)
     }
 
+    @Test(arguments: ["", "short", String(repeating: "long", count: 15)])
+    func secretsOfAnyLengthSign(secret: String) async throws {
+        let authority = await TokenAuthority(keys: ["key": Redacted(secret)], now: { Self.now })
+        let payload = #"{"iss":"key","exp":1795003600,"room":"r"}"#
+        let token = HandSigned.token(header: #"{"alg":"HS256"}"#, payload: payload, secret: secret)
+        _ = try await authority.verify(token, room: "r")
+    }
+
     @Test func aKeyThatIsTakenAwayIsGone() async throws {
         let authority = await Self.authority()
         let token = try await TokenAuthority.mint(Self.claims(), secret: Self.secret)

@@ -1,3 +1,4 @@
+import ControlTestSupport
 import Rooms
 
 /// A WebSocket client made by hand, so that it can also do what no client should.

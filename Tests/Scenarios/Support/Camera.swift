@@ -1,4 +1,5 @@
 import Basics
+import Forwarding
 import Negotiation
 import RTP
 
@@ -30,6 +31,11 @@ struct Camera {
     private(set) var feedbackReceived = 0
     private(set) var pictureLossReceived = 0
     var packetsPerFrame = 4
+    var interval = Nanoseconds.microseconds(33_333)
+    /// What encoder and pacer take: a frame is sent this long after it was captured.
+    var encodingTime = Nanoseconds.zero
+    /// When each frame was captured, by the clock of the call.
+    private(set) var captures: [Instant] = []
 
     /// - Parameter rids: smallest layer first; empty = no simulcast.
     init(client: SimulatedClient, mid: String, rids: [String] = [], firstSSRC: UInt32 = 0x5000) {
@@ -55,7 +61,8 @@ struct Camera {
         self.answerFeedback(in: call)
         let due = self.nextFrame ?? now
         guard now >= due else { return }
-        self.nextFrame = due + .microseconds(33_333)
+        self.nextFrame = due + self.interval
+        self.captures.append(due + Nanoseconds(-self.encodingTime.count))
         for index in self.layers.indices where self.layers[index].isOn { self.sendFrame(index, in: call) }
     }
 
@@ -96,7 +103,26 @@ struct Camera {
             self.layers[index].sequence += 1
         }
         self.layers[index].pictureID = (self.layers[index].pictureID + 1) & 0x7FFF
-        self.layers[index].timestamp &+= 3_000
+        self.layers[index].timestamp &+= self.ticksPerFrame
+    }
+
+    private var ticksPerFrame: UInt32 { UInt32(((self.interval.inSeconds * 90_000).rounded())) }
+
+    /// Sender reports of all layers: the timestamp of this moment by the publisher's wall clock.
+    func report(in call: SimulatedCall, at now: Instant, clock: NTPAnchor) {
+        guard let last = self.captures.last else { return }
+        // A layer's `timestamp` is the next frame's already.
+        let since = (now - last).inSeconds * 90_000 - Double(self.ticksPerFrame)
+        for layer in self.layers where layer.isOn {
+            let report = SenderReport(
+                ssrc: layer.ssrc,
+                ntpTime: clock.ntp(at: now),
+                rtpTimestamp: layer.timestamp &+ UInt32(bitPattern: Int32(since.rounded())),
+                packetCount: UInt32(truncatingIfNeeded: self.sentPackets),
+                octetCount: UInt32(truncatingIfNeeded: self.sentPackets * 400)
+            )
+            call.send(self.client.sealRTCP { _ = $0.append(report, blocks: Span()) }, from: self.client)
+        }
     }
 
     private mutating func answerFeedback(in call: SimulatedCall) {

@@ -9,6 +9,8 @@ import TestSupport
 /// A worker's router and its clients over a simulated network, in virtual time.
 final class SimulatedCall {
     static let serverAddress = TransportAddress(ipv4: 0x0A00_0001, port: 7_880)
+    static let secondServerAddress = TransportAddress(ipv4: 0x0A00_0002, port: 7_881)
+    static let serverIPv6Address = TransportAddress(high: 0x2001_0DB8_0000_0000, low: 1, port: 7_880)
     /// Made once: a key costs milliseconds, and no scenario needs its own.
     static let serverCertificate = certificate()
     static let clientCertificates = (0..<4).map { _ in certificate() }
@@ -24,6 +26,7 @@ final class SimulatedCall {
     var network: SimulatedNetwork
     var router: MediaRouter
     var clients: [SimulatedClient] = []
+    private var clientCount: UInt64 = 0
     var events: [MediaEvent] = []
     private(set) var now = Instant.zero + .seconds(1)
     private var random: RandomSource
@@ -32,24 +35,40 @@ final class SimulatedCall {
     private let outbox: Outbox
     /// What the server sent to whom, for tests that count.
     var sentByServer: [TransportAddress: Int] = [:]
+    /// Those datagrams themselves, and those of the clients, as they leave.
+    var watchesServer: (_ datagram: [UInt8], _ to: TransportAddress, _ socket: Int) -> Void = { _, _, _ in }
+    var watchesClients: (_ datagram: [UInt8], SimulatedClient) -> Void = { _, _ in }
+    /// Applied to every answer on its way to a client.
+    var tampersWithAnswer: (String) -> String = { $0 }
+    /// The server's sockets, in their order; all are candidates.
+    let sockets: [TransportAddress]
 
     /// Jobs that were handed out; they are run and given back in the next step, the last first.
     private(set) var heldHandshakes: [(session: SessionID, job: HandshakeJob)] = []
     /// Keeps jobs until it is switched off.
     var holdsHandshakes = false
 
-    private final class Outbox { var datagrams: [(bytes: [UInt8], to: TransportAddress)] = [] }
+    private final class Outbox { var datagrams: [(bytes: [UInt8], to: TransportAddress, socket: Int)] = [] }
 
-    init(impairment: SimulatedNetwork.Impairment = .perfect, seed: UInt64, packetsPerSecond: Int = 0, offloadsHandshakes: Bool = false) {
+    init(
+        impairment: SimulatedNetwork.Impairment = .perfect,
+        seed: UInt64,
+        packetsPerSecond: Int = 0,
+        offloadsHandshakes: Bool = false,
+        sockets: [TransportAddress] = [serverAddress]
+    ) {
         self.seed = seed
+        self.sockets = sockets
         self.network = SimulatedNetwork(impairment: impairment, seed: seed)
         self.random = .seeded(state: seed)
         let outbox = Outbox()
         self.outbox = outbox
-        guard let egress = EgressQueue(
-            descriptors: [],
-            sink: { bytes, to, _ in outbox.datagrams.append((Array(bytes), to)) }
-        ) else { preconditionFailure("no memory") }
+        guard
+            let egress = EgressQueue(
+                descriptors: [],
+                sink: { bytes, to, socket in outbox.datagrams.append((Array(bytes), to, socket)) }
+            )
+        else { preconditionFailure("no memory") }
         self.router = MediaRouter(
             configuration: MediaRouter.Configuration(
                 certificate: Self.serverCertificate,
@@ -63,16 +82,25 @@ final class SimulatedCall {
         )
     }
 
-    func addClient() -> SimulatedClient {
-        let number = UInt64(self.clients.count + 1)
+    func addClient(at address: TransportAddress? = nil) -> SimulatedClient {
+        self.clientCount += 1
+        let number = self.clientCount
+        let usual = TransportAddress(ipv4: 0x0A00_0100 + UInt32(number), port: 5_000 + UInt16(number))
         let client = SimulatedClient(
             id: number,
-            address: TransportAddress(ipv4: 0x0A00_0100 + UInt32(number), port: 5_000 + UInt16(number)),
-            certificate: Self.clientCertificates[self.clients.count % Self.clientCertificates.count],
+            address: address ?? usual,
+            certificate: Self.clientCertificates[Int(number) % Self.clientCertificates.count],
             seed: self.seed
         )
         self.clients.append(client)
         return client
+    }
+
+    /// Takes a client away without a word, as if its machine had lost power.
+    func remove(_ client: SimulatedClient) {
+        self.clients.removeAll { $0 === client }
+        self.negotiators[client.id] = nil
+        self.credentials[client.id] = nil
     }
 
     /// Offer, answer, apply: what signalling does. Answers the client's next offer.
@@ -81,8 +109,13 @@ final class SimulatedCall {
         let negotiated = try negotiator.receive(offer: client.offer.makeOffer(), using: &self.random)
         if self.credentials[client.id] == nil || negotiator.isICERestart {
             self.credentials[client.id] = (
-                String((0..<8).map { _ in "abcdefghijklmnopqrstuvwxyz0123456789".randomElement(using: &self.random) ?? "a" }),
-                Redacted(String((0..<24).map { _ in "ABCDEFGHIJKLMNOPQRSTUVWXYZ".randomElement(using: &self.random) ?? "A" }))
+                String(
+                    (0..<8).map { _ in "abcdefghijklmnopqrstuvwxyz0123456789".randomElement(using: &self.random) ?? "a"
+                    }
+                ),
+                Redacted(
+                    String((0..<24).map { _ in "ABCDEFGHIJKLMNOPQRSTUVWXYZ".randomElement(using: &self.random) ?? "A" })
+                )
             )
         }
         guard let (fragment, password) = self.credentials[client.id] else { return }
@@ -96,20 +129,28 @@ final class SimulatedCall {
             to: client.id,
             at: self.now
         )
-        let answer = negotiator.answer(
-            local: LocalTransport(
-                usernameFragment: fragment,
-                password: password,
-                fingerprint: Fingerprint(hash: .sha256, digest: Self.serverCertificate.fingerprint.digest),
-                candidates: [Self.serverAddress]
-            ),
-            labels: [:]
+        let answer = self.tampersWithAnswer(
+            negotiator.answer(
+                local: LocalTransport(
+                    usernameFragment: fragment,
+                    password: password,
+                    fingerprint: Fingerprint(hash: .sha256, digest: Self.serverCertificate.fingerprint.digest),
+                    candidates: self.sockets
+                ),
+                labels: [:]
+            )
         )
-        if client.peer == nil { try client.start(answer, at: self.now) } else { try client.update(answer) }
+        if client.peer == nil {
+            try client.start(answer, at: self.now)
+        } else {
+            try client.update(answer, at: self.now)
+        }
         self.step()
     }
 
-    func bind(_ publisher: SimulatedClient, _ publisherMID: String, to subscriber: SimulatedClient, _ mid: String) throws {
+    func bind(_ publisher: SimulatedClient, _ publisherMID: String, to subscriber: SimulatedClient, _ mid: String)
+        throws
+    {
         try self.router.bind(
             PublishedTrack(session: publisher.id, mid: publisherMID),
             to: SectionReference(session: subscriber.id, mid: mid),
@@ -120,14 +161,37 @@ final class SimulatedCall {
 
     func send(_ bytes: [UInt8]?, from client: SimulatedClient) {
         guard let bytes else { return }
-        self.network.send(bytes, from: client.address, to: Self.serverAddress, at: self.now)
+        self.watchesClients(bytes, client)
+        let server = client.peer?.selected ?? Self.serverAddress
+        self.network.send(bytes, from: client.wireAddress, to: server, at: self.now)
     }
 
     /// A datagram from anywhere, with a forged source if need be.
-    func inject(_ bytes: [UInt8], from source: TransportAddress) {
-        var bytes = bytes
-        bytes.withUnsafeMutableBytes { self.router.receive($0, from: source, socket: 0, at: self.now) }
+    func inject(_ bytes: [UInt8], from source: TransportAddress, socket: Int = 0) {
+        self.inject(CollectionOfOne(bytes), from: source, socket: socket)
+    }
+
+    /// Many at once: what they cause leaves after the last.
+    func inject(_ datagrams: some Sequence<[UInt8]>, from source: TransportAddress, socket: Int = 0) {
+        for datagram in datagrams {
+            var bytes = datagram
+            bytes.withUnsafeMutableBytes { self.router.receive($0, from: source, socket: socket, at: self.now) }
+        }
         self.step()
+    }
+
+    /// What the room does when it hears that a participant left.
+    func close(_ client: SimulatedClient) {
+        self.router.close(client.id, at: self.now)
+        self.step()
+    }
+
+    func statistics(of client: SimulatedClient) -> SessionStatistics? { self.router.statistics(of: client.id) }
+
+    /// The reason that the server ended a session for.
+    func end(of client: SimulatedClient) -> SessionEndReason? {
+        for case .ended(client.id, let reason) in self.events { return reason }
+        return nil
     }
 
     /// Lets virtual time pass, in steps of at most `tick`, and calls `each` after every step.
@@ -160,10 +224,10 @@ final class SimulatedCall {
     }
 
     private func deliver(_ delivery: SimulatedNetwork.Delivery) {
-        if delivery.to == Self.serverAddress {
+        if let socket = self.sockets.firstIndex(of: delivery.to) {
             var bytes = delivery.bytes
-            bytes.withUnsafeMutableBytes { self.router.receive($0, from: delivery.from, socket: 0, at: self.now) }
-        } else if let client = self.clients.first(where: { $0.address == delivery.to }) {
+            bytes.withUnsafeMutableBytes { self.router.receive($0, from: delivery.from, socket: socket, at: self.now) }
+        } else if let client = self.clients.first(where: { $0.wireAddress == delivery.to }) {
             client.receive(delivery.bytes, from: delivery.from, at: self.now)
         }
     }
@@ -173,14 +237,17 @@ final class SimulatedCall {
         self.router.flush()
         for datagram in self.outbox.datagrams {
             self.sentByServer[datagram.to, default: 0] += 1
-            self.network.send(datagram.bytes, from: Self.serverAddress, to: datagram.to, at: self.now)
+            self.watchesServer(datagram.bytes, datagram.to, datagram.socket)
+            self.network.send(datagram.bytes, from: self.sockets[datagram.socket], to: datagram.to, at: self.now)
         }
         self.outbox.datagrams.removeAll(keepingCapacity: true)
         while let handshake = self.router.nextHandshake() { self.heldHandshakes.append(handshake) }
         while let event = self.router.nextEvent() { self.events.append(event) }
         for client in self.clients {
             _ = client.drain(at: self.now) { bytes, to in
-                self.network.send(bytes, from: client.address, to: to, at: self.now)
+                guard client.sends(bytes) else { return }
+                self.watchesClients(bytes, client)
+                self.network.send(bytes, from: client.wireAddress, to: to, at: self.now)
             }
         }
     }

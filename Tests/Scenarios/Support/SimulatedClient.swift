@@ -6,6 +6,7 @@ import Negotiation
 import PeerSession
 import RTP
 import SRTP
+import STUN
 
 /// A client in virtual time: a real offer, a controlling ICE agent, a DTLS client, and SRTP, with packets made by hand.
 final class SimulatedClient {
@@ -19,6 +20,12 @@ final class SimulatedClient {
 
     let id: SessionID
     let address: TransportAddress
+    /// What the network makes of `address`: a NAT that forgot its binding gives another one.
+    var translatedAddress: TransportAddress?
+    /// Where others see this client.
+    var wireAddress: TransportAddress { self.translatedAddress ?? self.address }
+    /// Keeps back what the peer wants to send when it says no: for clients that stop half-way.
+    var sends: (_ datagram: [UInt8]) -> Bool = { _ in true }
     var offer: ClientOffer
     var answer: ClientAnswer?
     var peer: PeerSession?
@@ -28,6 +35,8 @@ final class SimulatedClient {
     private(set) var profile: SRTPProfile?
     var packets: [Packet] = []
     var rtcp: [[UInt8]] = []
+    /// When each of `rtcp` came.
+    private(set) var rtcpArrivals: [Instant] = []
     private let certificate: DTLSCertificate
     private var random: SeededRandomSource
 
@@ -52,7 +61,12 @@ final class SimulatedClient {
         self.random = SeededRandomSource(source: source)
     }
 
-    func add(_ kind: MediaKind, direction: NegotiatedSection.Direction, codecs: [Codec] = [.opus, .vp8], rids: [String] = []) -> String {
+    func add(
+        _ kind: MediaKind,
+        direction: NegotiatedSection.Direction,
+        codecs: [Codec] = [.opus, .vp8],
+        rids: [String] = []
+    ) -> String {
         self.offer.add(kind, direction: direction, codecs: codecs, rids: rids, using: &self.random.source)
     }
 
@@ -72,7 +86,9 @@ final class SimulatedClient {
             using: &self.random.source
         )
         for (index, candidate) in answer.candidates.enumerated() {
-            agent.add(ICECandidate(host: candidate, foundation: "\(index)", component: 1, priority: 100 - UInt32(index)))
+            agent.add(
+                ICECandidate(host: candidate, foundation: "\(index)", component: 1, priority: 100 - UInt32(index))
+            )
         }
         self.peer = PeerSession(
             client: agent,
@@ -83,8 +99,47 @@ final class SimulatedClient {
         )
     }
 
-    /// Takes the answer to a later offer.
-    func update(_ text: String) throws { self.answer = try self.offer.read(answer: text) }
+    /// Takes the answer to a later offer; restarts ICE where the server's credentials are new.
+    func update(_ text: String, at now: Instant) throws {
+        let answer = try self.offer.read(answer: text)
+        let old = self.answer?.session.transport
+        self.answer = answer
+        let remote = answer.session.transport
+        guard remote.usernameFragment != old?.usernameFragment else { return }
+        self.peer?.restart(
+            local: self.localCredentials,
+            remote: ICECredentials(usernameFragment: remote.usernameFragment, password: remote.password),
+            candidates: answer.candidates,
+            at: now
+        )
+    }
+
+    /// Gives the next offer new ICE credentials (RFC 8839 §4.4.1.1.1).
+    func renewCredentials() {
+        let credentials = ICECredentials.random(using: &self.random.source)
+        self.offer.local.usernameFragment = credentials.usernameFragment
+        self.offer.local.password = credentials.password
+    }
+
+    /// A Binding request as this client's ICE makes it, by hand.
+    /// - Parameter password: in place of the server's, for forgeries.
+    func makeCheck(
+        nominates: Bool,
+        priority: UInt32 = 0x6EFF_FFFF,
+        usernameFragment: String? = nil,
+        password: String? = nil,
+        isSigned: Bool = true
+    ) -> [UInt8] {
+        let remote = self.answer?.session.transport
+        var builder = STUNMessageBuilder(.request, transactionID: .random(using: &self.random.source))
+        let name = "\(usernameFragment ?? remote?.usernameFragment ?? ""):\(self.offer.local.usernameFragment)"
+        builder.addUsername(Array(name.utf8))
+        builder.addPriority(priority)
+        builder.addICEControlling(tieBreaker: 7)
+        if nominates { builder.addUseCandidate() }
+        let key = STUNIntegrityKey((password ?? remote?.password.value ?? "").utf8)
+        return builder.finish(key: isSigned ? key : nil)
+    }
 
     /// Hands on what the peer wants to send.
     func drain(at now: Instant, send: ([UInt8], TransportAddress) -> Void) -> Instant? {
@@ -110,7 +165,9 @@ final class SimulatedClient {
         }
         switch received {
         case .rtp(let length, _): self.note(Array(bytes[0..<length]), at: now)
-        case .rtcp(let length): self.rtcp.append(Array(bytes[0..<length]))
+        case .rtcp(let length):
+            self.rtcp.append(Array(bytes[0..<length]))
+            self.rtcpArrivals.append(now)
         default: break
         }
     }
@@ -118,7 +175,9 @@ final class SimulatedClient {
     private func note(_ bytes: [UInt8], at now: Instant) {
         var map = HeaderExtensionMap()
         for section in self.answer?.session.sections ?? [] {
-            for kind in HeaderExtension.allCases where section.extensions[kind] != 0 { map[kind] = section.extensions[kind] }
+            for kind in HeaderExtension.allCases where section.extensions[kind] != 0 {
+                map[kind] = section.extensions[kind]
+            }
         }
         guard let header = RTPHeaderInfo(bytes.span.bytes, extensions: map) else { return }
         let mid = header.mid(in: bytes.span.bytes)?.string
@@ -137,7 +196,8 @@ final class SimulatedClient {
         ssrc: SSRC,
         marker: Bool,
         payload: [UInt8],
-        transportSequence: UInt16? = nil
+        transportSequence: UInt16? = nil,
+        writtenMID: String? = nil
     ) -> [UInt8]? {
         guard let section = self.answer?.session.sections.first(where: { $0.mid == mid }) else { return nil }
         var header = OutgoingHeader(
@@ -148,19 +208,29 @@ final class SimulatedClient {
             ssrc: ssrc,
             extensions: section.extensions
         )
-        header.mid = ShortText(mid)
+        header.mid = ShortText(writtenMID ?? mid)
         header.rid = rid.flatMap { ShortText($0) }
         header.transportSequenceNumber = transportSequence
         var slot = [UInt8](repeating: 0, count: 1_500)
         var span = slot.mutableSpan
         var bytes = span.mutableBytes
         guard let layout = header.write(into: &bytes) else { return nil }
+        return self.seal(
+            Array(slot[0..<layout.headerLength]),
+            payload,
+            rolloverCounter: UInt32(truncatingIfNeeded: sequence >> 16)
+        )
+    }
+
+    /// Seals a packet whose header was made by hand.
+    func seal(_ header: [UInt8], _ payload: [UInt8], rolloverCounter: UInt32) -> [UInt8]? {
+        var slot = header + [UInt8](repeating: 0, count: 1_500)
         let length = slot.withUnsafeMutableBytes { slot in
             payload.withUnsafeBytes { payload in
                 self.peer?.sealRTP(
-                    headerLength: layout.headerLength,
+                    headerLength: header.count,
                     payload: payload,
-                    rolloverCounter: UInt32(truncatingIfNeeded: sequence >> 16),
+                    rolloverCounter: rolloverCounter,
                     into: slot
                 ) ?? -1
             }

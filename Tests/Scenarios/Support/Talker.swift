@@ -1,8 +1,9 @@
 import Basics
+import Forwarding
 import Negotiation
 import RTP
 
-/// Publishes Opus-shaped packets, 50 a second.
+/// Publishes Opus-shaped packets, 50 a second, and sender reports when asked to.
 struct Talker {
     let client: SimulatedClient
     let mid: String
@@ -10,6 +11,10 @@ struct Talker {
     private var timestamp: UInt32 = 1_000
     private var nextPacket: Instant?
     private(set) var sentCount = 0
+    private var byteCount: UInt32 = 0
+    var interval = Nanoseconds.milliseconds(20)
+    /// When each packet was captured, by the clock of the call.
+    private(set) var captures: [Instant] = []
 
     init(client: SimulatedClient, mid: String, firstSequence: UInt64 = 100) {
         self.client = client
@@ -21,7 +26,8 @@ struct Talker {
     mutating func talk(in call: SimulatedCall, at now: Instant) {
         let due = self.nextPacket ?? now
         guard now >= due else { return }
-        self.nextPacket = due + .milliseconds(20)
+        self.nextPacket = due + self.interval
+        self.captures.append(due)
         guard let section = self.client.section(self.mid), let codec = section.codecs.first else { return }
         let payload = (0..<80).map { UInt8(truncatingIfNeeded: Int(self.sequence) &* 31 &+ $0) }
         let packet = self.client.seal(
@@ -36,7 +42,23 @@ struct Talker {
         )
         call.send(packet, from: self.client)
         self.sequence += 1
-        self.timestamp &+= 960
+        self.timestamp &+= UInt32(truncatingIfNeeded: self.interval.count / 1_000 * 48 / 1_000)
         self.sentCount += 1
+        self.byteCount &+= 80
+    }
+
+    /// A sender report: the timestamp of this moment by the publisher's wall clock.
+    func report(in call: SimulatedCall, at now: Instant, clock: NTPAnchor) {
+        guard let section = self.client.section(self.mid), let last = self.captures.last else { return }
+        // `timestamp` is the next packet's already.
+        let since = (now - (last + self.interval)).inSeconds * 48_000
+        let report = SenderReport(
+            ssrc: section.localSSRC,
+            ntpTime: clock.ntp(at: now),
+            rtpTimestamp: self.timestamp &+ UInt32(bitPattern: Int32(since.rounded())),
+            packetCount: UInt32(truncatingIfNeeded: self.sentCount),
+            octetCount: self.byteCount
+        )
+        call.send(self.client.sealRTCP { _ = $0.append(report, blocks: Span()) }, from: self.client)
     }
 }

@@ -41,6 +41,8 @@ uint8_t *cl_receive_bytes(cl_receive_batch *batch, int index);
 /// Negative when the datagram did not fit and was cut.
 int cl_receive_length(const cl_receive_batch *batch, int index);
 void cl_receive_source(const cl_receive_batch *batch, int index, cl_address *out);
+/// When the kernel took the datagram in, on the clock of cl_monotonic_nanoseconds; 0 when it did not say.
+int64_t cl_receive_time(const cl_receive_batch *batch, int index);
 /// Datagrams that the kernel dropped on this socket for want of room, as SO_RXQ_OVFL counted them so far.
 uint32_t cl_receive_overflow(const cl_receive_batch *batch);
 

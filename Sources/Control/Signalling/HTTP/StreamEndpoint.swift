@@ -74,7 +74,7 @@ struct StreamEndpoint: Sendable {
         var join = try self.joinRequest(access, pathIdentity: context.pathParameter("identity"))
         join.onRemoved = { [accessControl = self.context.accessControl] in accessControl.revoke(access.credential) }
         let joined = try await self.context.directory.join(RoomID(room), join) { event in
-            if case .removed = event { resources.remove(id) }
+            if case .removed = event { resources.end(id) }
         }
         let answer: AnsweredOffer
         do throws(RoomError) {
@@ -134,6 +134,7 @@ struct StreamEndpoint: Sendable {
 
     private func patch(_ request: Request, _ context: HTTPContext) async throws -> Response {
         let (id, resource) = try await self.resource(request, context)
+        guard !resource.hasEnded else { throw Problem(.notFound, "the session is over") }
         try Self.require(Self.fragmentType, of: request, header: .acceptPatch)
         guard let condition = request.headers[.ifMatch] else {
             throw Problem(.preconditionRequired, "PATCH needs If-Match with the entity tag, or * for an ICE restart")
@@ -154,8 +155,8 @@ struct StreamEndpoint: Sendable {
 
     private func delete(_ request: Request, _ context: HTTPContext) async throws -> Response {
         let (id, resource) = try await self.resource(request, context)
+        if !resource.hasEnded { await resource.room.leave(resource.participant) }
         self.resources.remove(id)
-        await resource.room.leave(resource.participant)
         return Response(status: .ok)
     }
 

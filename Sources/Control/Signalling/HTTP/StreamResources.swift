@@ -3,6 +3,9 @@ import Rooms
 import Synchronization
 
 /// The open WHIP and WHEP sessions by the random part of their URL. One for each participant, so as bounded as these.
+///
+/// The last few that ended by themselves are remembered: a client that closes its peer connection first and says DELETE
+/// then has done nothing wrong, and is told so.
 final class StreamResources: Sendable {
     struct Resource: Sendable {
         let kind: SessionKind
@@ -11,22 +14,52 @@ final class StreamResources: Sendable {
         /// Whose token opened it; only that subject may touch it.
         let subject: Access.Subject?
         var entityTag: String
+        /// Its media session is over; only DELETE finds it.
+        var hasEnded = false
     }
 
-    private let resources = Mutex<[String: Resource]>([:])
+    private struct State {
+        var resources: [String: Resource] = [:]
+        /// The oldest first.
+        var ended: [String] = []
+    }
 
-    func insert(_ resource: Resource, id: String) { self.resources.withLock { $0[id] = resource } }
+    private static let largestEndedCount = 256
+    private let state = Mutex(State())
 
-    func remove(_ id: String) { _ = self.resources.withLock { $0.removeValue(forKey: id) } }
+    /// Enters a session, unless it ended while its answer was made.
+    func insert(_ resource: Resource, id: String) {
+        self.state.withLock { state in
+            var resource = resource
+            resource.hasEnded = state.ended.contains(id)
+            state.resources[id] = resource
+        }
+    }
+
+    func remove(_ id: String) {
+        self.state.withLock { state in
+            state.resources[id] = nil
+            state.ended.removeAll { $0 == id }
+        }
+    }
+
+    /// The participant has gone without a DELETE.
+    func end(_ id: String) {
+        self.state.withLock { state in
+            state.resources[id]?.hasEnded = true
+            state.ended.append(id)
+            if state.ended.count > Self.largestEndedCount { state.resources[state.ended.removeFirst()] = nil }
+        }
+    }
 
     func find(_ id: String, kind: SessionKind) -> Resource? {
-        self.resources.withLock { $0[id] }.flatMap { $0.kind == kind ? $0 : nil }
+        self.state.withLock { $0.resources[id] }.flatMap { $0.kind == kind ? $0 : nil }
     }
 
     /// Gives the resource a new entity tag, as each ICE restart does.
     func renew(_ id: String) -> String {
         let tag = Self.newEntityTag()
-        self.resources.withLock { $0[id]?.entityTag = tag }
+        self.state.withLock { $0.resources[id]?.entityTag = tag }
         return tag
     }
 

@@ -17,12 +17,13 @@ struct SignallingMachine {
     private let openedAt: Instant
     /// In a row.
     private var badMessageCount = 0
+    /// Over the rate, less those within it since.
     private var floodCount = 0
 
     /// Malformed frames in a row that end the connection.
     static let maxBadMessages = 10
-    /// Frames over the rate in a row that end it.
-    static let maxFloodedMessages = 200
+    /// Frames over the rate that end it, less those within the rate since: who sends at twice the rate or more is ended.
+    static let maxFloodedMessages = 100
 
     init(limits: SignallingLimits, openedAt now: Instant) {
         self.limits = limits
@@ -36,7 +37,7 @@ struct SignallingMachine {
             let limit = "more than \(self.limits.messagesPerSecond) messages a second"
             return self.flooded(reply: .error(RoomError(.rateLimited, limit)))
         }
-        self.floodCount = 0
+        self.floodCount = max(self.floodCount - 1, 0)
         let frame = ClientFrame(parsing: text, limits: .init(bytes: self.limits.messageBytes))
         switch frame.message {
         case .failure(let error): return self.refuse(error, id: frame.id)
@@ -57,7 +58,11 @@ struct SignallingMachine {
 
     /// Pings and pongs are cheap for the peer and not for us: they count as messages.
     mutating func receivedControlFrame(at now: Instant) -> [Action] {
-        guard self.phase != .closed, !self.bucket.take(at: now) else { return [] }
+        guard self.phase != .closed else { return [] }
+        guard !self.bucket.take(at: now) else {
+            self.floodCount = max(self.floodCount - 1, 0)
+            return []
+        }
         return self.flooded(reply: nil)
     }
 

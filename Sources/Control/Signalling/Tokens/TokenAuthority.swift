@@ -82,7 +82,11 @@ package actor TokenAuthority {
 
     private static func collection(_ secret: Redacted<String>) async -> JWTKeyCollection {
         let collection = JWTKeyCollection()
-        await collection.add(hmac: HMACKey(from: Array(secret.value.utf8)), digestAlgorithm: .sha256)
+        // The library traps on keys shorter than the hash. HMAC itself fills a short key up with zeros (RFC 2104 §2),
+        // so this is the same key; that a short secret is a weak one is said when the configuration is read.
+        var key = Array(secret.value.utf8)
+        while key.count < 32 { key.append(0) }
+        await collection.add(hmac: HMACKey(from: key), digestAlgorithm: .sha256)
         return collection
     }
 }

@@ -416,6 +416,10 @@ class Tile {
 
     /** @param {Map<string, object>} inbound by the identifier of the browser's track, and by mid */
     showFacts(inbound) {
+        if (this.element.dataset.video !== "on") {
+            this.facts.textContent = "";
+            return;
+        }
         const report = inbound.get(this.video?.mediaStreamTrack?.id) ?? inbound.get(`mid ${this.video?.mid}`);
         if (!report) return;
         const last = this.lastBytes.get(report.id);

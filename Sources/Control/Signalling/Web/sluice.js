@@ -650,14 +650,15 @@ export class Room extends EventTarget {
         return this.#streams.get(group);
     }
 
-    /** The layers of a video track: three from 960x540 on, since Chromium sends no third below it. */
+    /** The layers of a video track: three from 960x540 on and two from 480x270 on. Of more, Chromium leaves out the
+     *  upper ones. */
     static encodings(track, { source, simulcast, maxBitrate } = {}) {
         const { width = 640, height = 360 } = track.getSettings?.() ?? {};
         const pixels = Math.max(width * height, 1);
         // 1.7 Mbit/s for 1280x720, growing slower than the number of pixels.
         const full = maxBitrate ?? Math.round(1_700_000 * (pixels / 921_600) ** 0.75);
         const wantsLayers = simulcast ?? source === "camera";
-        if (!wantsLayers || pixels < 320 * 180) return [{ maxBitrate: source === "screen" ? maxBitrate ?? 2_500_000 : full }];
+        if (!wantsLayers || pixels < 480 * 270) return [{ maxBitrate: source === "screen" ? maxBitrate ?? 2_500_000 : full }];
         const isLarge = pixels >= 960 * 540;
         const rids = isLarge ? ["q", "h", "f"] : ["h", "f"];
         return rids.map((rid, index) => {

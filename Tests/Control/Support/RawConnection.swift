@@ -1,9 +1,9 @@
-import NIOCore
+package import NIOCore
 import NIOPosix
 
 /// A TCP connection that says exactly what a test wants it to say.
-final class RawConnection: Sendable {
-    enum Failure: Error { case closed, timeout, unexpected(String) }
+package final class RawConnection: Sendable {
+    package enum Failure: Error { case closed, timeout, unexpected(String) }
 
     private let channel: NIOAsyncChannel<ByteBuffer, ByteBuffer>
     private let outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
@@ -17,12 +17,12 @@ final class RawConnection: Sendable {
     }
 
     /// What was received and not yet taken.
-    struct Input {
+    package struct Input {
         // Used by one task only, which the compiler cannot see through NIO's iterator.
         private nonisolated(unsafe) var iterator: NIOAsyncChannelInboundStream<ByteBuffer>.AsyncIterator
         private(set) var buffer = ByteBuffer()
 
-        init(_ stream: NIOAsyncChannelInboundStream<ByteBuffer>) { self.iterator = stream.makeAsyncIterator() }
+        package init(_ stream: NIOAsyncChannelInboundStream<ByteBuffer>) { self.iterator = stream.makeAsyncIterator() }
 
         /// Returns whether there was more before the connection ended.
         private mutating func more() async throws -> Bool {
@@ -31,12 +31,12 @@ final class RawConnection: Sendable {
             return true
         }
 
-        mutating func take(_ count: Int) async throws -> [UInt8] {
+        package mutating func take(_ count: Int) async throws -> [UInt8] {
             while self.buffer.readableBytes < count { if try await !self.more() { throw Failure.closed } }
             return self.buffer.readBytes(length: count) ?? []
         }
 
-        mutating func takeLine() async throws -> String {
+        package mutating func takeLine() async throws -> String {
             while true {
                 if let end = self.buffer.readableBytesView.firstIndex(of: 0x0A) {
                     let line = self.buffer.readString(length: end - self.buffer.readerIndex + 1) ?? ""
@@ -47,12 +47,12 @@ final class RawConnection: Sendable {
         }
 
         /// Reads until the server ends the connection; whatever way it does so.
-        mutating func drain() async {
+        package mutating func drain() async {
             while (try? await self.more()) == true {}
         }
     }
 
-    static func open<T: Sendable>(
+    package static func open<T: Sendable>(
         port: Int,
         _ body: @escaping @Sendable (RawConnection, inout Input) async throws -> T
     ) async throws -> T {
@@ -70,15 +70,15 @@ final class RawConnection: Sendable {
         }
     }
 
-    func send(_ text: String) async throws { try await self.outbound.write(ByteBuffer(string: text)) }
-    func send(_ bytes: [UInt8]) async throws { try await self.outbound.write(ByteBuffer(bytes: bytes)) }
+    package func send(_ text: String) async throws { try await self.outbound.write(ByteBuffer(string: text)) }
+    package func send(_ bytes: [UInt8]) async throws { try await self.outbound.write(ByteBuffer(bytes: bytes)) }
 
     /// Stops reading from the socket, as a client that hangs does.
-    func stopReading() async throws { try await self.channel.channel.setOption(.autoRead, value: false).get() }
+    package func stopReading() async throws { try await self.channel.channel.setOption(.autoRead, value: false).get() }
 }
 
 /// Ends what hangs: a test fails rather than waits.
-func withDeadline<T: Sendable>(seconds: Int, _ body: @escaping @Sendable () async throws -> T) async throws -> T {
+package func withDeadline<T: Sendable>(seconds: Int, _ body: @escaping @Sendable () async throws -> T) async throws -> T {
     try await withThrowingTaskGroup(of: T.self) { group in
         group.addTask { try await body() }
         group.addTask {
@@ -92,13 +92,13 @@ func withDeadline<T: Sendable>(seconds: Int, _ body: @escaping @Sendable () asyn
 }
 
 /// One HTTP request on a connection of its own.
-struct HTTPReply: Sendable {
-    var status: Int
+package struct HTTPReply: Sendable {
+    package var status: Int
     /// Names in lower case.
-    var headers: [String: String]
-    var body: String
+    package var headers: [String: String]
+    package var body: String
 
-    static func request(
+    package static func request(
         _ method: String,
         _ path: String,
         port: Int,
@@ -114,7 +114,7 @@ struct HTTPReply: Sendable {
         }
     }
 
-    static func read(_ input: inout RawConnection.Input, hasBody: Bool = true) async throws -> HTTPReply {
+    package static func read(_ input: inout RawConnection.Input, hasBody: Bool = true) async throws -> HTTPReply {
         let status = try await input.takeLine().split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
         var headers: [String: String] = [:]
         while true {

@@ -1,16 +1,18 @@
 /// Writes offers as browsers do, as short as the rules allow.
-struct Offer {
-    enum Direction: String { case publish = "sendonly", take = "recvonly", inactive }
+package struct Offer {
+    package enum Direction: String { case publish = "sendonly", take = "recvonly", inactive }
 
-    var sections: [(mid: String, kind: String, direction: Direction)] = []
-    var usernameFragment = "abcd"
-    var password = "0123456789abcdef01234567"
+    package var sections: [(mid: String, kind: String, direction: Direction)] = []
+    package var usernameFragment = "abcd"
+    package var password = "0123456789abcdef01234567"
     /// One byte, repeated.
-    var fingerprint = "AB"
-    var videoCodec = "VP8"
+    package var fingerprint = "AB"
+    package var videoCodec = "VP8"
 
-    func publishing(_ kinds: String...) -> Self { self.adding(kinds, .publish) }
-    func taking(_ kinds: String...) -> Self { self.adding(kinds, .take) }
+    package init() {}
+
+    package func publishing(_ kinds: String...) -> Self { self.adding(kinds, .publish) }
+    package func taking(_ kinds: String...) -> Self { self.adding(kinds, .take) }
 
     private func adding(_ kinds: [String], _ direction: Direction) -> Self {
         var offer = self
@@ -18,13 +20,13 @@ struct Offer {
         return offer
     }
 
-    func with(_ change: (inout Self) -> Void) -> Self {
+    package func with(_ change: (inout Self) -> Void) -> Self {
         var offer = self
         change(&offer)
         return offer
     }
 
-    var sdp: String {
+    package var sdp: String {
         let fingerprint = Array(repeating: self.fingerprint, count: 32).joined(separator: ":")
         var lines = [
             "v=0", "o=- 1 2 IN IP4 127.0.0.1", "s=-", "t=0 0",
