@@ -199,6 +199,8 @@ async def large_layer(run):
 @scenario("Who prefers a small picture gets the small layer of three")
 async def small_layer(run):
     large = await three_layers(run)
+    # The page says by itself how large its tiles are, 400 ms after they change: the wish comes after that.
+    await asyncio.sleep(1)
     await large.evaluate(
         "(() => { for (const track of window.sluice.room.tracks.values()) if (track.kind === 'video') "
         "window.sluice.room.prefer(track, { maxWidth: 320, maxHeight: 180 }); return true; })()"
