@@ -24,7 +24,7 @@ fuzz: build-dependencies
 	scripts/fuzz $(SECONDS)
 
 bench: build-dependencies
-	@if [ -x Benchmarks/run.sh ]; then Benchmarks/run.sh; else echo "There are no benchmarks yet."; fi
+	Benchmarks/run.sh
 
 build-dependencies:
 	@scripts/install-dependencies build

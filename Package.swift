@@ -70,8 +70,18 @@ let package = Package(
     ],
     targets: [
         // C: module maps and our own shim, nothing else.
-        .systemLibrary(name: "COpenSSL", path: "Sources/C/COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
-        .systemLibrary(name: "CSRTP", path: "Sources/C/CSRTP", pkgConfig: "libsrtp2", providers: [.apt(["libsrtp2-dev"])]),
+        .systemLibrary(
+            name: "COpenSSL",
+            path: "Sources/C/COpenSSL",
+            pkgConfig: "openssl",
+            providers: [.apt(["libssl-dev"])]
+        ),
+        .systemLibrary(
+            name: "CSRTP",
+            path: "Sources/C/CSRTP",
+            pkgConfig: "libsrtp2",
+            providers: [.apt(["libsrtp2-dev"])]
+        ),
         .target(name: "CLinux", path: "Sources/C/CLinux"),
 
         library("Basics", "Basics"),
@@ -95,8 +105,11 @@ let package = Package(
         library(
             "Media",
             "MediaPlane",
-            ["Basics", "CLinux", "STUN", "RTP", "ICE", "DTLS", "SRTP", "CongestionControl", "Forwarding", "Negotiation",
-             "PeerSession", "MediaControl"]
+            [
+                "Basics", "CLinux", "STUN", "RTP", "ICE", "DTLS", "SRTP", "CongestionControl", "Forwarding",
+                "Negotiation",
+                "PeerSession", "MediaControl",
+            ]
         ),
 
         // Control: rooms, signalling, operation.
@@ -162,16 +175,22 @@ let package = Package(
             path: "Tests/Control/Support",
             swiftSettings: testSettings
         ),
-        tests("Control", "Rooms", ["ControlTestSupport", "Basics", "MediaControl", "Negotiation", "RTP", "Rooms", logging, metrics]),
+        tests(
+            "Control",
+            "Rooms",
+            ["ControlTestSupport", "Basics", "MediaControl", "Negotiation", "RTP", "Rooms", logging, metrics]
+        ),
         tests(
             "Control",
             "Signalling",
-            ["ControlTestSupport", "Basics", "MediaControl", "Negotiation", "RTP", "Rooms", "Signalling", jwt] + httpStack
+            ["ControlTestSupport", "Basics", "MediaControl", "Negotiation", "RTP", "Rooms", "Signalling", jwt]
+                + httpStack
         ),
         tests(
             "Control",
             "Administration",
-            ["ControlTestSupport", "Basics", "MediaControl", "Negotiation", "RTP", "Rooms", "Administration"] + httpStack
+            ["ControlTestSupport", "Basics", "MediaControl", "Negotiation", "RTP", "Rooms", "Administration"]
+                + httpStack
         ),
         .testTarget(
             name: "ServerConfigurationTests",

@@ -11,7 +11,10 @@ import Testing
     func `handshakes done elsewhere, late and out of turn, still connect everybody`(loss: Double) throws {
         for seed in UInt64(1)...6 {
             let call = SimulatedCall(
-                impairment: .init(loss: loss, delay: .milliseconds(10)), seed: seed, offloadsHandshakes: true)
+                impairment: .init(loss: loss, delay: .milliseconds(10)),
+                seed: seed,
+                offloadsHandshakes: true
+            )
             for _ in 0..<5 {
                 let client = call.addClient()
                 _ = client.add(.audio, direction: .send)

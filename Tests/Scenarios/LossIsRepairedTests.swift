@@ -19,7 +19,10 @@ import Testing
         call.run(for: .seconds(1)) { camera.film(in: call, at: $0) }
         #expect(camera.nacksReceived > 0)
         let missing = PictureWatcher.gaps(subscriber.packets)
-        #expect(Double(missing) < Double(camera.sentPackets) * 0.01, "\(missing) of \(camera.sentPackets), seed \(seed)")
+        #expect(
+            Double(missing) < Double(camera.sentPackets) * 0.01,
+            "\(missing) of \(camera.sentPackets), seed \(seed)"
+        )
     }
 
     @Test func `a subscriber's NACK is answered through RTX with the same payload`() throws {

@@ -107,7 +107,9 @@ import Testing
         #expect(resumed)
     }
 
-    private func subscribe(to publisher: SimulatedClient, _ uplink: String, in call: SimulatedCall) throws -> SimulatedClient {
+    private func subscribe(to publisher: SimulatedClient, _ uplink: String, in call: SimulatedCall) throws
+        -> SimulatedClient
+    {
         let subscriber = call.addClient()
         let mid = subscriber.add(.video, direction: .receive)
         try call.negotiate(subscriber)

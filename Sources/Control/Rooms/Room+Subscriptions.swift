@@ -91,7 +91,10 @@ extension Room {
     ) async {
         if preference.maxWidth != previous.maxWidth || preference.maxHeight != previous.maxHeight {
             await self.worker.setMaximumSize(
-                width: preference.maxWidth, height: preference.maxHeight, for: section)
+                width: preference.maxWidth,
+                height: preference.maxHeight,
+                for: section
+            )
         }
         if preference.paused != previous.paused { await self.worker.setPaused(preference.paused, for: section) }
     }

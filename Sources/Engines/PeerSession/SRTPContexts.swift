@@ -11,11 +11,17 @@ struct SRTPContexts: ~Copyable {
     static func make(_ keys: DTLSKeys) -> SRTPContexts? {
         guard let profile = SRTPProfile(rawValue: keys.profile),
             let material = SRTPKeyingMaterial(
-                profile: profile, exporterBlock: keys.exporterBlock, isServer: keys.isServer)
+                profile: profile,
+                exporterBlock: keys.exporterBlock,
+                isServer: keys.isServer
+            )
         else { return nil }
         do throws(SRTPSetupError) {
             return SRTPContexts(
-                sender: try SRTPSender(material), receiver: try SRTPReceiver(material), profile: profile)
+                sender: try SRTPSender(material),
+                receiver: try SRTPReceiver(material),
+                profile: profile
+            )
         } catch { return nil }
     }
 }

@@ -115,7 +115,9 @@ package final class MediaPlane: MediaWorkers {
     /// The worker with the fewest sessions; of equals, in turn, because a room's sessions come after its place is found.
     package func workerForNewRoom() -> any MediaWorkerControl {
         let start = self.nextWorker.wrappingAdd(1, ordering: .relaxed).oldValue
-        let order = (0..<self.workers.count).map { self.workers[(Int(UInt(bitPattern: start) % UInt(self.workers.count)) + $0) % self.workers.count] }
+        let order = (0..<self.workers.count).map {
+            self.workers[(Int(UInt(bitPattern: start) % UInt(self.workers.count)) + $0) % self.workers.count]
+        }
         let loads = order.map { $0.counters.snapshot().sessions }
         let least = loads.indices.min { loads[$0] < loads[$1] } ?? 0
         return order[least]

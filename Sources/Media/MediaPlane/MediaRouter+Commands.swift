@@ -28,7 +28,7 @@ extension MediaRouter {
 
     package mutating func close(_ id: SessionID, at now: Instant) {
         guard let index = self.indexByID[id], let session = unsafe self.sessions[index] else { return }
-        for unsafe leg in unsafe session.pointee.legs { unsafe self.sendGoodbye(leg) }
+        for leg in unsafe Each(session.pointee.legs) { unsafe self.sendGoodbye(leg) }
         unsafe session.pointee.peer.close(at: now)
         self.drainPeer(index, socket: nil, at: now)
         self.endedIndices.removeAll { $0 == index }
@@ -91,7 +91,7 @@ extension MediaRouter {
         guard let track = unsafe self.track(source.mid, of: session) else { return }
         guard unsafe track.pointee.isMuted != muted else { return }
         unsafe track.pointee.isMuted = muted
-        if !muted { for unsafe leg in unsafe track.pointee.legs { unsafe self.start(leg, at: now) } }
+        if !muted { for leg in unsafe Each(track.pointee.legs) { unsafe self.start(leg, at: now) } }
     }
 
     // MARK: Sessions
@@ -146,8 +146,9 @@ extension MediaRouter {
         guard Set(old.negotiated.transport.fingerprints) == Set(configuration.negotiated.transport.fingerprints) else {
             throw .transportChanged
         }
-        guard old.localCredentials != configuration.localCredentials
-            || old.remoteCredentials != configuration.remoteCredentials
+        guard
+            old.localCredentials != configuration.localCredentials
+                || old.remoteCredentials != configuration.remoteCredentials
         else { return }
         unsafe session.pointee.peer.restart(
             local: configuration.localCredentials,
@@ -174,11 +175,11 @@ extension MediaRouter {
         at now: Instant
     ) {
         let mids = Set(sections.map(\.mid))
-        for unsafe track in unsafe session.pointee.tracks where unsafe !mids.contains(track.pointee.source.mid) {
+        for track in unsafe Each(session.pointee.tracks) where unsafe !mids.contains(track.pointee.source.mid) {
             unsafe session.pointee.tracks.removeAll { unsafe $0 == track }
             unsafe self.destroy(track)
         }
-        for unsafe leg in unsafe session.pointee.legs where unsafe !mids.contains(leg.pointee.section.mid) {
+        for leg in unsafe Each(session.pointee.legs) where unsafe !mids.contains(leg.pointee.section.mid) {
             unsafe session.pointee.legs.removeAll { unsafe $0 == leg }
             unsafe self.destroy(leg)
         }
@@ -258,7 +259,7 @@ extension MediaRouter {
     /// A session's keys are there: everything that is bound to it starts.
     mutating func startLegs(of session: SessionPointer, at now: Instant) {
         unsafe session.pointee.mediaDeadline = now
-        for unsafe leg in unsafe session.pointee.legs { unsafe self.start(leg, at: now) }
+        for leg in unsafe Each(session.pointee.legs) { unsafe self.start(leg, at: now) }
     }
 
     /// Gets a picture for a leg that has none: asks the publisher for a key frame.

@@ -32,12 +32,12 @@ extension MediaRouter {
     }
 
     private func leg(_ ssrc: SSRC, of session: SessionPointer) -> LegPointer? {
-        for unsafe leg in unsafe session.pointee.legs where unsafe leg.pointee.ssrc == ssrc { return unsafe leg }
+        for leg in unsafe Each(session.pointee.legs) where unsafe leg.pointee.ssrc == ssrc { return unsafe leg }
         return nil
     }
 
     private func layer(_ ssrc: SSRC, of session: SessionPointer) -> (track: TrackPointer, layer: Int)? {
-        for unsafe track in unsafe session.pointee.tracks {
+        for track in unsafe Each(session.pointee.tracks) {
             for layer in unsafe 0..<track.pointee.layerCount
             where unsafe track.pointee.layers[layer].ssrc == ssrc { return unsafe (track, layer) }
         }
@@ -70,7 +70,8 @@ extension MediaRouter {
         at now: Instant
     ) {
         for index in 0..<view.fullIntraRequestCount {
-            guard let entry = view.fullIntraRequest(at: index), let leg = unsafe self.leg(entry.ssrc, of: session) else {
+            guard let entry = view.fullIntraRequest(at: index), let leg = unsafe self.leg(entry.ssrc, of: session)
+            else {
                 continue
             }
             // The same number again is the same request, repeated in case it was lost (RFC 5104 §4.3.1.2).
@@ -131,14 +132,27 @@ extension MediaRouter {
         let layer = unsafe track.pointee.layer(rank: position.source)
         let source = unsafe track.pointee.layers + layer
         let slot = unsafe self.egress.nextSlot()
-        guard let copy = unsafe Self.copyPacket(
-            position.sequence, of: source, leg: leg, position: position, roundTrip: roundTrip, into: slot, at: now)
+        guard
+            let copy = unsafe Self.copyPacket(
+                position.sequence,
+                of: source,
+                leg: leg,
+                position: position,
+                roundTrip: roundTrip,
+                into: slot,
+                at: now
+            )
         else {
             self.counters.retransmissionsMissed &+= 1
             return
         }
-        guard unsafe leg.pointee.gate.request(
-            position.outgoingSequence, byteCount: copy.length, roundTripTime: roundTrip, at: now) == .send
+        guard
+            unsafe leg.pointee.gate.request(
+                position.outgoingSequence,
+                byteCount: copy.length,
+                roundTripTime: roundTrip,
+                at: now
+            ) == .send
         else { return }
         if copy.isVP8 {
             let payload = unsafe UnsafeMutableRawBufferPointer(rebasing: slot[copy.payloadOffset..<copy.length])
@@ -199,8 +213,10 @@ extension MediaRouter {
         var target = unsafe MutableRawSpan(_unsafeBytes: slot)
         guard let layout = header.write(into: &target, source: cached.bytes),
             let payloadOffset = RTXPayload.writeOriginalSequenceNumber(
-                SequenceNumber(UInt16(truncatingIfNeeded: position.outgoingSequence)), into: &target,
-                at: layout.headerLength)
+                SequenceNumber(UInt16(truncatingIfNeeded: position.outgoingSequence)),
+                into: &target,
+                at: layout.headerLength
+            )
         else { return nil }
         let payloadLength = cached.bytes.byteCount - cached.headerLength
         // Room for the tag too.

@@ -44,7 +44,12 @@ extension MediaRouter {
             let payloadLength = packet.count - header.headerLength - padding
             unsafe self.receiveMedia(
                 SourcePacket(bytes: packet, header: header, payloadLength: payloadLength),
-                track: track, layer: route.layer, isRecovered: false, arrival: arrival, at: now)
+                track: track,
+                layer: route.layer,
+                isRecovered: false,
+                arrival: arrival,
+                at: now
+            )
             return
         }
         unsafe self.receiveRetransmission(packet, header: header, padding: padding, route: route, at: now)
@@ -76,17 +81,27 @@ extension MediaRouter {
         unsafe restored.storeBytes(of: restored[0] & ~0x20, as: UInt8.self)
         unsafe restored.storeBytes(of: restored[1] & 0x80 | format.repaired, toByteOffset: 1, as: UInt8.self)
         unsafe restored.storeBytes(
-            of: payload.originalSequenceNumber.value.bigEndian, toByteOffset: 2, as: UInt16.self)
+            of: payload.originalSequenceNumber.value.bigEndian,
+            toByteOffset: 2,
+            as: UInt16.self
+        )
         unsafe restored.storeBytes(of: ssrc.value.bigEndian, toByteOffset: 8, as: UInt32.self)
-        guard let original = unsafe RTPHeaderInfo(
-            RawSpan(_unsafeBytes: UnsafeRawBufferPointer(restored)),
-            extensions: track.pointee.owner.pointee.extensions)
+        guard
+            let original = unsafe RTPHeaderInfo(
+                RawSpan(_unsafeBytes: UnsafeRawBufferPointer(restored)),
+                extensions: track.pointee.owner.pointee.extensions
+            )
         else { return }
         unsafe track.pointee.layers[route.layer].retransmittedPackets &+= 1
         self.counters.retransmissionsIn &+= 1
         unsafe self.receiveMedia(
             SourcePacket(bytes: restored, header: original, payloadLength: payload.payloadLength),
-            track: track, layer: route.layer, isRecovered: true, arrival: now, at: now)
+            track: track,
+            layer: route.layer,
+            isRecovered: true,
+            arrival: now,
+            at: now
+        )
     }
 
     private mutating func receiveMedia(
@@ -114,7 +129,11 @@ extension MediaRouter {
         } else {
             sequence = unsafe source.pointee.sequences.unwrap(header.sequenceNumber)
             unsafe source.pointee.reception.received(
-                sequence: sequence, timestamp: header.timestamp, arrival: arrival, byteCount: packet.payloadLength)
+                sequence: sequence,
+                timestamp: header.timestamp,
+                arrival: arrival,
+                byteCount: packet.payloadLength
+            )
             unsafe source.pointee.clock.packet(timestamp: header.timestamp, at: arrival)
             _ = unsafe source.pointee.nacks.received(sequence, isRecovered: false, at: now)
             unsafe source.pointee.lastPacket = now
@@ -127,7 +146,7 @@ extension MediaRouter {
         // Padding alone probes the way to us; nobody else needs it, and its number must leave no gap.
         if packet.payloadLength == 0 {
             let rank = unsafe track.pointee.rank(layer: layer)
-            for unsafe leg in unsafe track.pointee.legs {
+            for leg in unsafe Each(track.pointee.legs) {
                 unsafe leg.pointee.rewriter.leaveOut(source: rank, sequence: sequence)
             }
             return
@@ -155,8 +174,14 @@ extension MediaRouter {
         )
         guard unsafe !track.pointee.isMuted else { return }
         unsafe self.forward(
-            packet, sequence: sequence, format: format, isKeyFrameStart: isKeyFrameStart,
-            track: track, layer: layer, at: now)
+            packet,
+            sequence: sequence,
+            format: format,
+            isKeyFrameStart: isKeyFrameStart,
+            track: track,
+            layer: layer,
+            at: now
+        )
     }
 
     private mutating func keyFrameArrived(
@@ -178,13 +203,13 @@ extension MediaRouter {
         unsafe track.pointee.hasNews = true
         if unsafe track.pointee.orderLayers() {
             // Ranks mean other layers now: everyone starts anew at a key frame.
-            for unsafe leg in unsafe track.pointee.legs {
+            for leg in unsafe Each(track.pointee.legs) {
                 unsafe leg.pointee.selector.restart()
                 unsafe leg.pointee.rewriter.rebind()
                 unsafe leg.pointee.reportedLayer = nil
             }
         }
-        for unsafe leg in unsafe track.pointee.legs { unsafe leg.pointee.limitLayers(at: now) }
+        for leg in unsafe Each(track.pointee.legs) { unsafe leg.pointee.limitLayers(at: now) }
     }
 
     /// Sends one packet to everyone who is to have it.
@@ -200,7 +225,7 @@ extension MediaRouter {
         let header = packet.header
         let rank = unsafe track.pointee.rank(layer: layer)
         let isVideo = unsafe track.pointee.kind == .video
-        for unsafe leg in unsafe track.pointee.legs {
+        for leg in unsafe Each(track.pointee.legs) {
             guard unsafe leg.pointee.session.pointee.isConnected, unsafe !leg.pointee.isPaused,
                 unsafe !leg.pointee.isOnHold
             else { continue }
@@ -211,19 +236,38 @@ extension MediaRouter {
                     self.counters.droppedOutLayer &+= 1
                     continue
                 case .switchAndForward:
-                    guard unsafe self.switchSource(
-                        leg, to: rank, sequence: sequence, timestamp: header.timestamp, track: track, layer: layer,
-                        at: now)
+                    guard
+                        unsafe self.switchSource(
+                            leg,
+                            to: rank,
+                            sequence: sequence,
+                            timestamp: header.timestamp,
+                            track: track,
+                            layer: layer,
+                            at: now
+                        )
                     else { continue }
                 }
             } else if unsafe leg.pointee.rewriter.source == nil {
-                guard unsafe self.switchSource(
-                    leg, to: rank, sequence: sequence, timestamp: header.timestamp, track: track, layer: layer,
-                    at: now)
+                guard
+                    unsafe self.switchSource(
+                        leg,
+                        to: rank,
+                        sequence: sequence,
+                        timestamp: header.timestamp,
+                        track: track,
+                        layer: layer,
+                        at: now
+                    )
                 else { continue }
             }
             let rewritten = unsafe leg.pointee.rewriter.rewrite(
-                source: rank, sequence: sequence, timestamp: header.timestamp, marker: header.marker, at: now)
+                source: rank,
+                sequence: sequence,
+                timestamp: header.timestamp,
+                marker: header.marker,
+                at: now
+            )
             guard let rewritten else { continue }
             unsafe self.send(packet, rewritten: rewritten, format: format, leg: leg, at: now)
         }
@@ -241,11 +285,20 @@ extension MediaRouter {
         guard payloadType != Leg.noPayloadType else { return }
         let slot = unsafe self.egress.nextSlot()
         let outgoing = unsafe Self.outgoingHeader(
-            packet.header, of: RawSpan(_unsafeBytes: UnsafeRawBufferPointer(packet.bytes)), leg: leg,
-            payloadType: payloadType, sequence: rewritten.wireSequence.value, timestamp: rewritten.timestamp, at: now)
+            packet.header,
+            of: RawSpan(_unsafeBytes: UnsafeRawBufferPointer(packet.bytes)),
+            leg: leg,
+            payloadType: payloadType,
+            sequence: rewritten.wireSequence.value,
+            timestamp: rewritten.timestamp,
+            at: now
+        )
         var target = unsafe MutableRawSpan(_unsafeBytes: slot)
-        guard let layout = unsafe outgoing.write(
-            into: &target, source: RawSpan(_unsafeBytes: UnsafeRawBufferPointer(packet.bytes)))
+        guard
+            let layout = unsafe outgoing.write(
+                into: &target,
+                source: RawSpan(_unsafeBytes: UnsafeRawBufferPointer(packet.bytes))
+            )
         else { return }
         // The descriptor's continuity fields are changed where the packet lies: each leg writes its own over the last.
         if let descriptor = packet.vp8 {
@@ -342,10 +395,17 @@ extension MediaRouter {
         if let old = unsafe leg.pointee.rewriter.referenceSource, old != rank {
             let oldLayer = unsafe track.pointee.layer(rank: old)
             reference = unsafe track.pointee.layers[layer].clock.translate(
-                timestamp, to: track.pointee.layers[oldLayer].clock)
+                timestamp,
+                to: track.pointee.layers[oldLayer].clock
+            )
         }
         switch unsafe leg.pointee.rewriter.switchSource(
-            to: rank, sequence: sequence, timestamp: timestamp, referenceTimestamp: reference, at: now)
+            to: rank,
+            sequence: sequence,
+            timestamp: timestamp,
+            referenceTimestamp: reference,
+            at: now
+        )
         {
         case .switched:
             if unsafe leg.pointee.kind == .video { unsafe self.reportSwitch(leg, to: rank) }
@@ -365,84 +425,8 @@ extension MediaRouter {
         unsafe self.reportSelection(leg, reason: unsafe leg.pointee.reason)
     }
 
-    private mutating func reportFirstMedia(_ session: SessionPointer, at now: Instant) {
+    mutating func reportFirstMedia(_ session: SessionPointer, at now: Instant) {
         unsafe session.pointee.hasReportedFirstMedia = true
         self.emit(.firstMedia(unsafe session.pointee.id, after: unsafe now - session.pointee.createdAt))
-    }
-
-    // MARK: Which track an SSRC belongs to
-
-    /// How long a stream must have been silent before an SSRC that nobody announced takes its place.
-    private static let takeoverSilence = Nanoseconds.milliseconds(500)
-
-    /// RFC 9143 §9.2 and RFC 8853 §5: the MID (with RID for a layer), then an announced SSRC, then a payload type that
-    /// only one m-line has. Runs once for each SSRC.
-    private mutating func resolve(
-        _ header: RTPHeaderInfo,
-        in packet: RawSpan,
-        session: SessionPointer,
-        at now: Instant
-    ) -> InboundRoute? {
-        guard let track = unsafe self.track(of: header, in: packet, session: session) else { return nil }
-        let format = unsafe track.pointee.format(header.payloadType)
-        var layer: Int?
-        var isRetransmission = format.role == .retransmission
-        if let rid = header.repairedRID(in: packet) {
-            layer = unsafe track.pointee.layer(rid: rid)
-            isRetransmission = true
-        } else if let rid = header.rid(in: packet) {
-            layer = unsafe track.pointee.layer(rid: rid)
-        }
-        if layer == nil {
-            for index in unsafe 0..<track.pointee.layerCount {
-                guard let announced = unsafe track.pointee.layers[index].announced else { continue }
-                if announced.media == header.ssrc || announced.retransmission == header.ssrc { layer = index }
-            }
-        }
-        // Without simulcast there is only one place to go.
-        if layer == nil, unsafe track.pointee.layerCount == 1 { layer = 0 }
-        guard let layer, format.role != .none else { return nil }
-        let source = unsafe track.pointee.layers + layer
-        if isRetransmission {
-            unsafe source.pointee.retransmissionSSRC = header.ssrc
-        } else if unsafe source.pointee.ssrc != header.ssrc {
-            if let old = unsafe source.pointee.ssrc {
-                // A layer is one stream at a time. One that was announced replaces it; any other SSRC has to wait until
-                // it is silent, or made-up ones would cut it to pieces (ATTACKS A-53).
-                let isAnnounced = unsafe source.pointee.announced?.media == header.ssrc
-                if !isAnnounced, let last = unsafe source.pointee.lastPacket, now - last < Self.takeoverSilence {
-                    return nil
-                }
-                for stream in 0..<32
-                where unsafe session.pointee.routes[stream].ssrc == old
-                    && session.pointee.routes[stream].role == .media
-                {
-                    unsafe session.pointee.routes[stream] = InboundRoute()
-                }
-                unsafe source.pointee.restart(ssrc: header.ssrc, kind: track.pointee.kind)
-                for unsafe leg in unsafe track.pointee.legs {
-                    unsafe leg.pointee.rewriter.rebind()
-                    unsafe leg.pointee.selector.restart()
-                }
-            }
-            unsafe source.pointee.ssrc = header.ssrc
-            if unsafe !session.pointee.hasReportedFirstMedia { unsafe self.reportFirstMedia(session, at: now) }
-        }
-        return unsafe InboundRoute(
-            ssrc: header.ssrc, track: track, layer: layer, role: isRetransmission ? .retransmission : .media)
-    }
-
-    private func track(of header: RTPHeaderInfo, in packet: RawSpan, session: SessionPointer) -> TrackPointer? {
-        if let mid = header.mid(in: packet) {
-            return unsafe session.pointee.tracks.first { unsafe $0.pointee.mid == mid }
-        }
-        for unsafe track in unsafe session.pointee.tracks {
-            let isAnnounced = unsafe track.pointee.section.remoteSSRCs.contains {
-                $0.media == header.ssrc || $0.retransmission == header.ssrc
-            }
-            if isAnnounced { return unsafe track }
-        }
-        let candidates = unsafe session.pointee.tracks.filter { unsafe $0.pointee.format(header.payloadType).role != .none }
-        return unsafe candidates.count == 1 ? candidates[0] : nil
     }
 }

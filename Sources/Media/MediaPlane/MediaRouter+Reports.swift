@@ -34,11 +34,19 @@ extension MediaRouter {
 
     /// A receiver report about everything that a session publishes (RFC 3550 §6.4.2).
     mutating func sendReceiverReport(to session: SessionPointer, at now: Instant) {
-        var blocks = InlineArray<31, ReportBlock>(repeating: ReportBlock(
-            ssrc: SSRC(0), fractionLost: 0, cumulativeLost: 0, extendedHighestSequenceNumber: 0, jitter: 0,
-            lastSenderReport: 0, delaySinceLastSenderReport: 0))
+        var blocks = InlineArray<31, ReportBlock>(
+            repeating: ReportBlock(
+                ssrc: SSRC(0),
+                fractionLost: 0,
+                cumulativeLost: 0,
+                extendedHighestSequenceNumber: 0,
+                jitter: 0,
+                lastSenderReport: 0,
+                delaySinceLastSenderReport: 0
+            )
+        )
         var count = 0
-        for unsafe track in unsafe session.pointee.tracks {
+        for track in unsafe Each(session.pointee.tracks) {
             for layer in unsafe 0..<track.pointee.layerCount where count < 31 {
                 let source = unsafe track.pointee.layers + layer
                 guard let ssrc = unsafe source.pointee.ssrc, unsafe source.pointee.isActive else { continue }
@@ -55,7 +63,9 @@ extension MediaRouter {
         let slot = unsafe self.egress.nextSlot()
         var writer = unsafe RTCPWriter(MutableRawSpan(_unsafeBytes: Self.room(slot)))
         _ = unsafe writer.appendReceiverReport(
-            from: session.pointee.rtcpSSRC, blocks: blocks.span.extracting(first: count))
+            from: session.pointee.rtcpSSRC,
+            blocks: blocks.span.extracting(first: count)
+        )
         _ = unsafe writer.appendSourceDescription(of: session.pointee.rtcpSSRC, cname: "sluice")
         let length = writer.count
         unsafe self.seal(length, in: slot, to: session)
@@ -65,7 +75,8 @@ extension MediaRouter {
     mutating func sendTransportFeedback(to session: SessionPointer, at now: Instant) {
         for _ in 0..<8 {
             var arrivals = InlineArray<256, PacketArrival>(
-                repeating: PacketArrival(SequenceNumber(0), microseconds: nil))
+                repeating: PacketArrival(SequenceNumber(0), microseconds: nil)
+            )
             var room = arrivals.mutableSpan
             let count = unsafe session.pointee.feedback.collect(at: now, into: &room)
             guard count > 0 else { return }
@@ -74,7 +85,9 @@ extension MediaRouter {
             unsafe Self.begin(&writer, session: session, isReduced: session.pointee.isReducedSize)
             unsafe session.pointee.feedbackBuilder.mediaSSRC = unsafe session.pointee.feedbackSSRC
             let taken = unsafe session.pointee.feedbackBuilder.append(
-                arrivals.span.extracting(first: count), to: &writer)
+                arrivals.span.extracting(first: count),
+                to: &writer
+            )
             guard taken > 0 else { return }
             let length = writer.count
             unsafe self.seal(length, in: slot, to: session)
@@ -95,7 +108,10 @@ extension MediaRouter {
         var writer = unsafe RTCPWriter(MutableRawSpan(_unsafeBytes: Self.room(slot)))
         unsafe Self.begin(&writer, session: session, isReduced: track.pointee.section.reducedSizeRTCP)
         _ = unsafe writer.appendNACK(
-            from: session.pointee.rtcpSSRC, about: media, lost: lost.span.extracting(first: count))
+            from: session.pointee.rtcpSSRC,
+            about: media,
+            lost: lost.span.extracting(first: count)
+        )
         let length = writer.count
         unsafe self.seal(length, in: slot, to: session)
         unsafe source.pointee.requestedPackets &+= 1
@@ -152,7 +168,10 @@ extension MediaRouter {
         )
         _ = writer.append(report, blocks: Span())
         _ = unsafe writer.appendSourceDescription(
-            of: leg.pointee.ssrc, cname: track.pointee.cname, mid: leg.pointee.mid)
+            of: leg.pointee.ssrc,
+            cname: track.pointee.cname,
+            mid: leg.pointee.mid
+        )
         let length = writer.count
         unsafe self.seal(length, in: slot, to: session)
         unsafe leg.pointee.statistics.senderReportSent(ntp: times.ntp)

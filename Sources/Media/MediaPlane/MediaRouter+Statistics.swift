@@ -17,12 +17,12 @@ extension MediaRouter {
         statistics.transport.packetsSent = unsafe session.pointee.packetsSent
         statistics.transport.bytesSent = unsafe session.pointee.bytesSent
         statistics.transport.srtpCipher = unsafe session.pointee.srtpProfileName
-        for unsafe track in unsafe session.pointee.tracks {
+        for track in unsafe Each(session.pointee.tracks) {
             for layer in unsafe 0..<track.pointee.layerCount {
                 if let entry = unsafe Self.inbound(track, layer: layer) { statistics.inbound.append(entry) }
             }
         }
-        for unsafe leg in unsafe session.pointee.legs { statistics.outbound.append(unsafe Self.outbound(leg)) }
+        for leg in unsafe Each(session.pointee.legs) { statistics.outbound.append(unsafe Self.outbound(leg)) }
         return statistics
     }
 

@@ -13,7 +13,7 @@ extension MediaRouter {
     mutating func runMediaTimers(_ session: SessionPointer, at now: Instant) {
         guard unsafe now >= session.pointee.mediaDeadline else { return }
         if unsafe session.pointee.usesTransportFeedback { unsafe self.sendTransportFeedback(to: session, at: now) }
-        for unsafe track in unsafe session.pointee.tracks {
+        for track in unsafe Each(session.pointee.tracks) {
             for layer in unsafe 0..<track.pointee.layerCount {
                 unsafe self.sendNACK(for: track, layer: layer, at: now)
                 if unsafe track.pointee.layers[layer].keyFrames.takePending(at: now) {
@@ -23,15 +23,17 @@ extension MediaRouter {
         }
         if unsafe now >= session.pointee.nextSelection {
             unsafe session.pointee.nextSelection = now + Self.selectionInterval
-            for unsafe track in unsafe session.pointee.tracks { unsafe self.watch(track, at: now) }
+            for track in unsafe Each(session.pointee.tracks) { unsafe self.watch(track, at: now) }
         }
         if unsafe now >= session.pointee.nextReport {
             // Jittered from half to one and a half (RFC 3550 §6.2), or a thousand sessions report in the same turn.
             let interval = Int64.random(
-                in: Self.reportInterval.count / 2...Self.reportInterval.count * 3 / 2, using: &self.random)
+                in: Self.reportInterval.count / 2...Self.reportInterval.count * 3 / 2,
+                using: &self.random
+            )
             unsafe session.pointee.nextReport = now + Nanoseconds(interval)
             unsafe self.sendReceiverReport(to: session, at: now)
-            for unsafe leg in unsafe session.pointee.legs { unsafe self.sendSenderReport(leg, at: now) }
+            for leg in unsafe Each(session.pointee.legs) { unsafe self.sendSenderReport(leg, at: now) }
         }
         unsafe session.pointee.mediaDeadline = unsafe self.nextMediaDeadline(session)
     }
@@ -43,7 +45,7 @@ extension MediaRouter {
         }
         guard unsafe !session.pointee.tracks.isEmpty else { return deadline }
         deadline = unsafe min(deadline, session.pointee.nextSelection)
-        for unsafe track in unsafe session.pointee.tracks {
+        for track in unsafe Each(session.pointee.tracks) {
             for layer in unsafe 0..<track.pointee.layerCount {
                 let source = unsafe track.pointee.layers + layer
                 deadline = unsafe min(deadline, source.pointee.nacks.nextDeadline)
@@ -64,7 +66,7 @@ extension MediaRouter {
             }
         }
         if unsafe track.pointee.kind == .video {
-            for unsafe leg in unsafe track.pointee.legs {
+            for leg in unsafe Each(track.pointee.legs) {
                 guard unsafe leg.pointee.session.pointee.isConnected, unsafe !leg.pointee.isPaused else { continue }
                 if let rank = unsafe leg.pointee.selector.tick(at: now) {
                     unsafe self.requestKeyFrame(of: track, layer: track.pointee.layer(rank: rank), at: now)

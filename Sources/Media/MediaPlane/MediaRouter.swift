@@ -75,10 +75,10 @@ package struct MediaRouter: ~Copyable {
     }
 
     deinit {
-        for unsafe session in unsafe self.sessions {
+        for session in unsafe Each(self.sessions) {
             guard let session = unsafe session else { continue }
-            for unsafe leg in unsafe session.pointee.legs { unsafe Self.free(leg) }
-            for unsafe track in unsafe session.pointee.tracks { unsafe Self.free(track) }
+            for leg in unsafe Each(session.pointee.legs) { unsafe Self.free(leg) }
+            for track in unsafe Each(session.pointee.tracks) { unsafe Self.free(track) }
             unsafe Self.free(session)
         }
     }

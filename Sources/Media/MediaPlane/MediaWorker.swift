@@ -47,7 +47,8 @@ package actor MediaWorker: MediaWorkerControl {
                 throw .systemRefused(call: "epoll_ctl", errno: -result)
             }
         }
-        guard let receiver = ReceiveBatch(), let egress = unsafe EgressQueue(descriptors: sockets.map(\.descriptor)) else {
+        guard let receiver = ReceiveBatch(), let egress = unsafe EgressQueue(descriptors: sockets.map(\.descriptor))
+        else {
             _ = cl_close(epoll)
             _ = cl_close(wake)
             throw .systemRefused(call: "malloc", errno: 12)

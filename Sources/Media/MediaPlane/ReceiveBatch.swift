@@ -11,7 +11,9 @@ struct ReceiveBatch: ~Copyable {
     private let batch: OpaquePointer
 
     init?() {
-        guard let batch = unsafe cl_receive_batch_make(CInt(Self.datagramCount), CInt(Self.byteCount)) else { return nil }
+        guard let batch = unsafe cl_receive_batch_make(CInt(Self.datagramCount), CInt(Self.byteCount)) else {
+            return nil
+        }
         unsafe self.batch = batch
     }
 

@@ -1,6 +1,6 @@
 import Basics
-import Forwarding
 import CongestionControl
+import Forwarding
 import MediaControl
 import Negotiation
 import PeerSession

@@ -21,11 +21,13 @@ struct SourcePacket {
     @inline(__always)
     var payload: UnsafeMutableRawBufferPointer {
         unsafe UnsafeMutableRawBufferPointer(
-            rebasing: self.bytes[self.header.headerLength..<(self.header.headerLength + self.payloadLength)])
+            rebasing: self.bytes[self.header.headerLength..<(self.header.headerLength + self.payloadLength)]
+        )
     }
 
     var withoutPadding: UnsafeMutableRawBufferPointer {
         unsafe UnsafeMutableRawBufferPointer(
-            rebasing: self.bytes[0..<(self.header.headerLength + self.payloadLength)])
+            rebasing: self.bytes[0..<(self.header.headerLength + self.payloadLength)]
+        )
     }
 }

@@ -48,7 +48,9 @@ struct Track: ~Copyable {
         self.section = section
         self.mid = ShortText(section.mid)
         unsafe self.layers = .allocate(capacity: Self.maximumLayerCount)
-        for index in 0..<Self.maximumLayerCount { unsafe (self.layers + index).initialize(to: SourceLayer(kind: section.kind)) }
+        for index in 0..<Self.maximumLayerCount {
+            unsafe (self.layers + index).initialize(to: SourceLayer(kind: section.kind))
+        }
         unsafe self.legStorage = .allocate(capacity: self.legCapacity)
         self.apply(section)
     }
@@ -85,6 +87,7 @@ struct Track: ~Copyable {
         for (index, rid) in section.rids.prefix(Self.maximumLayerCount).enumerated() {
             unsafe self.layers[index].rid = rid
         }
+        for index in 0..<Self.maximumLayerCount { unsafe self.layers[index].announced = nil }
         // SSRCs that were announced stand in the order of the layers, with and without RIDs.
         for (index, ssrc) in section.remoteSSRCs.prefix(self.layerCount).enumerated() {
             unsafe self.layers[index].announced = ssrc

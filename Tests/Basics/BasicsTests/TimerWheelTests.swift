@@ -78,7 +78,9 @@ import Testing
                 model[expired] = nil
             }
             // Whatever is left over is due in less than a tick.
-            for (owner, deadline) in model { #expect(deadline > now + .milliseconds(-2), "owner \(owner), seed \(seed)") }
+            for (owner, deadline) in model {
+                #expect(deadline > now + .milliseconds(-2), "owner \(owner), seed \(seed)")
+            }
         }
     }
 

@@ -1,6 +1,6 @@
-import ControlTestSupport
 import Administration
 import Basics
+import ControlTestSupport
 import Logging
 import Rooms
 import Testing

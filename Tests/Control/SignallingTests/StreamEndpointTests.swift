@@ -1,5 +1,5 @@
-import ControlTestSupport
 import Basics
+import ControlTestSupport
 import MediaControl
 import Negotiation
 import Rooms

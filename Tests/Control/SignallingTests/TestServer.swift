@@ -1,5 +1,5 @@
-import ControlTestSupport
 import Basics
+import ControlTestSupport
 import Logging
 import Rooms
 import Signalling

@@ -60,7 +60,8 @@ enum Fixture {
             switch index % 3 {
             case 0:
                 for _ in 0..<Int.random(in: 1...40, using: &random) {
-                    flight[Int.random(in: 0..<flight.count, using: &random)] ^= 1 << UInt8.random(in: 0...7, using: &random)
+                    flight[Int.random(in: 0..<flight.count, using: &random)] ^=
+                        1 << UInt8.random(in: 0...7, using: &random)
                 }
             case 1: flight.removeLast(Int.random(in: 1..<flight.count, using: &random))
             default:

@@ -8,7 +8,8 @@ import Testing
 
     @Test func `workers bind their own ports, advertise them, and end when told`() async throws {
         let plane = try MediaPlane(
-            MediaPlane.Configuration(hosts: [Self.loopback], port: 0, workerCount: 2))
+            MediaPlane.Configuration(hosts: [Self.loopback], port: 0, workerCount: 2)
+        )
         let ports = plane.workers.compactMap { $0.endpoint.candidates.first?.port }
         #expect(Set(ports).count == 2)
         #expect(!ports.contains(0))
@@ -34,7 +35,8 @@ import Testing
                 hosts: [Self.loopback],
                 port: 0,
                 advertisedAddresses: [TransportAddress(ipv4: 0xCB00_7107, port: 0)]
-            ))
+            )
+        )
         let candidate = try #require(plane.workers.first?.endpoint.candidates.first)
         #expect(candidate.ip == "203.0.113.7")
         #expect(candidate.port == plane.sockets.first?.address.port)
