@@ -1,5 +1,5 @@
 package import Basics
-package import SRTP
+import SRTP
 
 /// The RTP streams that a peer sends, with the replay state of each: at most 32 (ATTACKS A-53).
 ///

@@ -71,7 +71,9 @@ struct Leg: ~Copyable {
     /// Takes over what a (re)negotiation says.
     mutating func apply(_ section: NegotiatedSection) {
         self.section = section
-        self.isOnHold = section.direction != .send
+        let isOnHold = section.direction != .send
+        if self.isOnHold != isOnHold { self.startAnew() }
+        self.isOnHold = isOnHold
         for index in 0..<128 { self.retransmissionTypes[index] = Self.noPayloadType }
         for codec in section.codecs where codec.payloadType < 128 {
             if let rtx = codec.rtxPayloadType { self.retransmissionTypes[Int(codec.payloadType)] = rtx }
@@ -95,6 +97,13 @@ struct Leg: ~Copyable {
         self.rewriter.rebind()
     }
 
+    /// What comes next does not follow on what was sent last: video waits for a key frame, and numbers go on without
+    /// the gap that the receiver would ask us to fill.
+    mutating func startAnew() {
+        self.rewriter.rebind()
+        self.selector.restart()
+    }
+
     private mutating func setPayloadTypes(_ map: [UInt8: UInt8]) {
         for index in 0..<128 {
             self.payloadTypes[index] = map[UInt8(index)].map { $0 & 0x7F } ?? Self.noPayloadType
@@ -106,8 +115,20 @@ struct Leg: ~Copyable {
         return self.nextRetransmission
     }
 
-    /// The layer whose key frame this leg needs first.
-    var wantedLayer: Int { self.selector.target ?? self.selector.current ?? 0 }
+    /// The layer whose key frame this leg needs first: the one that it is on or on its way to, else the highest that
+    /// arrives and that it may have.
+    var wantedLayer: Int {
+        guard let track = unsafe self.track else { return 0 }
+        if let rank = self.selector.target ?? self.selector.current { return unsafe track.pointee.layer(rank: rank) }
+        let highest = self.selector.maximumLayer ?? 0
+        var wanted = 0
+        var wantedRank = -1
+        for layer in unsafe 0..<track.pointee.layerCount where unsafe track.pointee.layers[layer].isActive {
+            let rank = unsafe track.pointee.rank(layer: layer)
+            if rank > wantedRank, rank <= highest { (wanted, wantedRank) = (layer, rank) }
+        }
+        return wanted
+    }
 
     /// Lets the selector have the largest layer that is not larger than the subscriber wants; the smallest where all
     /// are. Layers whose size is not known yet count as fitting.

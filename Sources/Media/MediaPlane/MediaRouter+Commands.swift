@@ -64,6 +64,7 @@ extension MediaRouter {
         guard let leg = unsafe self.leg(section.mid, of: session) else { return }
         guard unsafe leg.pointee.isPaused != paused else { return }
         unsafe leg.pointee.isPaused = paused
+        unsafe leg.pointee.startAnew()
         if !paused { unsafe self.start(leg, at: now) }
         unsafe self.reportSelection(leg, reason: paused ? "paused at the subscriber's wish" : "resumed")
     }
@@ -91,7 +92,10 @@ extension MediaRouter {
         guard let track = unsafe self.track(source.mid, of: session) else { return }
         guard unsafe track.pointee.isMuted != muted else { return }
         unsafe track.pointee.isMuted = muted
-        if !muted { for leg in unsafe Each(track.pointee.legs) { unsafe self.start(leg, at: now) } }
+        for leg in unsafe Each(track.pointee.legs) {
+            unsafe leg.pointee.startAnew()
+            if !muted { unsafe self.start(leg, at: now) }
+        }
     }
 
     // MARK: Sessions

@@ -239,7 +239,12 @@ extension MediaRouter {
     @discardableResult
     mutating func requestKeyFrame(for leg: LegPointer, at now: Instant) -> Bool {
         guard let track = unsafe leg.pointee.track, unsafe leg.pointee.kind == .video else { return false }
-        let layer = unsafe track.pointee.layer(rank: leg.pointee.selector.current ?? leg.pointee.wantedLayer)
+        let layer: Int
+        if let rank = unsafe leg.pointee.selector.current {
+            layer = unsafe track.pointee.layer(rank: rank)
+        } else {
+            layer = unsafe leg.pointee.wantedLayer
+        }
         return unsafe self.requestKeyFrame(of: track, layer: layer, at: now)
     }
 

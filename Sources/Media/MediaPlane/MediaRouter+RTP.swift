@@ -204,8 +204,7 @@ extension MediaRouter {
         if unsafe track.pointee.orderLayers() {
             // Ranks mean other layers now: everyone starts anew at a key frame.
             for leg in unsafe Each(track.pointee.legs) {
-                unsafe leg.pointee.selector.restart()
-                unsafe leg.pointee.rewriter.rebind()
+                unsafe leg.pointee.startAnew()
                 unsafe leg.pointee.reportedLayer = nil
             }
         }
@@ -229,26 +228,17 @@ extension MediaRouter {
             guard unsafe leg.pointee.session.pointee.isConnected, unsafe !leg.pointee.isPaused,
                 unsafe !leg.pointee.isOnHold
             else { continue }
+            var starts = unsafe leg.pointee.rewriter.source == nil
             if isVideo {
                 switch unsafe leg.pointee.selector.accepts(layer: rank, isKeyFrameStart: isKeyFrameStart, at: now) {
-                case .forward: break
+                case .forward: starts = false
+                case .switchAndForward: starts = true
                 case .drop:
                     self.counters.droppedOutLayer &+= 1
                     continue
-                case .switchAndForward:
-                    guard
-                        unsafe self.switchSource(
-                            leg,
-                            to: rank,
-                            sequence: sequence,
-                            timestamp: header.timestamp,
-                            track: track,
-                            layer: layer,
-                            at: now
-                        )
-                    else { continue }
                 }
-            } else if unsafe leg.pointee.rewriter.source == nil {
+            }
+            if starts {
                 guard
                     unsafe self.switchSource(
                         leg,
