@@ -110,4 +110,33 @@ import Testing
         #expect(Set(scene.subscriber.packets.map(\.header.ssrc)).count == 1)
         #expect(PictureWatcher.gaps(scene.subscriber.packets) == 0)
     }
+
+    @Test func `an m-line that is stopped and offered again under its mid gets other SSRCs`() throws {
+        var random = RandomSource.seeded(state: 41)
+        var negotiator = Negotiator(codecs: Codec.allCases, using: &random)
+        var offer = ClientOffer(
+            local: LocalTransport(
+                usernameFragment: "abcdefgh",
+                password: Redacted("abcdefghijklmnopqrstuvwx"),
+                fingerprint: Fingerprint(hash: .sha256, digest: [UInt8](repeating: 7, count: 32)),
+                candidates: []
+            ),
+            using: &random
+        )
+        _ = offer.add(.audio, direction: .receive, using: &random)
+        let mid = offer.add(.video, direction: .receive, using: &random)
+        func section(_ text: String) throws -> NegotiatedSection? {
+            try negotiator.receive(offer: text, using: &random).sections.first { $0.mid == mid }
+        }
+        let active = offer.makeOffer()
+        let first = try #require(try section(active))
+        #expect(try section(active)?.localSSRC == first.localSSRC)
+        var stopped = offer
+        stopped.stop(mid)
+        #expect(try section(stopped.makeOffer()) == nil)
+        let again = try #require(try section(active))
+        // A new leg starts its numbers anew: on the old SSRC that would use SRTP key stream twice.
+        #expect(again.localSSRC != first.localSSRC)
+        #expect(again.localRTXSSRC != first.localRTXSSRC)
+    }
 }

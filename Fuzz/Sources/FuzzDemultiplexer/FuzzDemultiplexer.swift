@@ -43,7 +43,7 @@ enum FuzzDemultiplexer {
             harness.router.flush()
             _ = harness.exchange(client)
             var eventCount = 0
-            while let event = harness.router.nextEvent() {
+            for event in harness.router.takeEvents() {
                 eventCount += 1
                 if case .ended = event { hasEnded = true }
             }

@@ -30,6 +30,17 @@ struct AdminErrorMiddleware: RouterMiddleware {
         context: BasicRequestContext,
         next: @concurrent (Request, BasicRequestContext) async throws -> Response
     ) async throws -> Response {
+        var response = await Self.respond(request, context, next)
+        // The answer to HEAD ends with its header (RFC 9110 §9.3.2), an error's too.
+        if request.method == .head { response.body = ResponseBody() }
+        return response
+    }
+
+    private static func respond(
+        _ request: Request,
+        _ context: BasicRequestContext,
+        _ next: @concurrent (Request, BasicRequestContext) async throws -> Response
+    ) async -> Response {
         do { return try await next(request, context) } catch let error as RoomError {
             return Self.problem(Self.status(for: error.code), error.message)
         } catch let error as HTTPError {

@@ -39,7 +39,8 @@ extension Room {
             "media session ended",
             metadata: ["session": "\(session)", "reason": "\(reason.rawValue)", "kind": "\(participant.kind.rawValue)"]
         )
-        if let negotiation = participant.negotiation { await self.end(negotiation, isClosed: true) }
+        // Closed too: an offer on its way may have made the worker begin the session anew.
+        if let negotiation = participant.negotiation { await self.end(negotiation, isClosed: false) }
         participant.negotiation = nil
         for track in self.tracks(of: participant.id) { await self.unpublish(track) }
         if participant.kind != .websocket { await self.drop(participant, reason: .mediaEnded) }
@@ -53,6 +54,8 @@ extension Room {
                 let statistics = await self.worker.statistics(of: session),
                 let score = QualityScore(statistics)
             else { continue }
+            // From what it is sent: the score of its downlink.
+            Recorder(label: "sluice_quality_score", dimensions: [("direction", "out")]).record(score.score)
             participant.sink(.quality(id, score))
         }
     }

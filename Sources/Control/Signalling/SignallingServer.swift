@@ -142,6 +142,7 @@ package final class SignallingServer: Service {
 
     private func router() -> Router<HTTPContext> {
         let router = Router(context: HTTPContext.self)
+        router.add(middleware: OneRequestMiddleware())
         router.add(middleware: HTTPMetricsMiddleware())
         router.add(middleware: CORSMiddleware(origins: self.configuration.corsOrigins))
         router.add(middleware: ProblemMiddleware())

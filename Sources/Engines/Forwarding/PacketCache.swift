@@ -148,6 +148,14 @@ package struct PacketCache<Facts: BitwiseCopyable>: ~Copyable {
         )
     }
 
+    /// The length of a packet that may still be there, without looking at it.
+    package func byteCount(of sequence: Int64) -> Int? {
+        guard let entry = self.entry(at: Int(truncatingIfNeeded: sequence) & (self.entryCount - 1)),
+            entry.sequence == sequence
+        else { return nil }
+        return Int(entry.length)
+    }
+
     @inlinable func entry(at index: Int) -> Entry? {
         switch self.entries {
         case .none: nil

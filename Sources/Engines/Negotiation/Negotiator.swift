@@ -19,8 +19,11 @@ package struct Negotiator: Sendable {
         /// Stopped by the client or rejected by the server: the next offer may use the m-line for something else
         /// (RFC 8829 §5.2.2).
         var isFree: Bool
-        /// Made when the m-line is first accepted.
+        /// Made when the m-line is accepted, and given up with it: whoever sends on an SSRC starts its numbers anew when
+        /// the m-line comes back, and SRTP must never see one number twice under one key (RFC 3711 §9.1).
         var ssrcs: (media: SSRC, retransmission: SSRC)?
+        /// The mid that `ssrcs` were made for; one is made up where the client gives none.
+        var sectionMID: String?
     }
 
     private let codecs: Set<Codec>
@@ -185,6 +188,8 @@ extension Negotiator {
                 let direction = Self.direction(media, offer, canPublish: canPublish, canSubscribe: canSubscribe)
                 accepted = Self.read(media, of: offer, mid: mid, kind: kind, direction: direction, allowed: self.codecs)
             }
+            if accepted == nil || self.slots[index].sectionMID != mid { self.slots[index].ssrcs = nil }
+            self.slots[index].sectionMID = mid
             if accepted != nil {
                 let ssrcs = self.slots[index].ssrcs ?? self.makeSSRCs(using: &generator)
                 self.slots[index].ssrcs = ssrcs

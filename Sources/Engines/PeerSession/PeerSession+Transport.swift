@@ -51,6 +51,8 @@ extension PeerSession {
 
     private mutating func handOutHandshake(_ datagrams: [[UInt8]], at now: Instant) {
         guard let session = self.dtls.take() else { return }
+        // Its timers stand still while it is out; `finish` sets the deadline again.
+        self.dtlsDeadline = nil
         self.isHandshakeOut = true
         self.emit(.handshake(HandshakeJob(session, datagrams: datagrams, at: now)))
     }

@@ -45,8 +45,9 @@ struct Leg: ~Copyable {
     var hasSentFirst = false
     var reportedLost: Int64 = 0
     var lastCodec: Codec?
-    /// The layer that rooms were told of.
+    /// The layer that rooms were told of, or will be told of as soon as `hasSelectionNews` is seen.
     var reportedLayer: Int?
+    var hasSelectionNews = false
 
     init(
         session: SessionPointer,
@@ -88,6 +89,7 @@ struct Leg: ~Copyable {
         self.setPayloadTypes(payloadTypes)
         self.rewriter.rebind()
         self.selector = LayerSelector()
+        self.isPaused = false
         self.maximumSize = (nil, nil)
         self.reportedLayer = nil
     }

@@ -65,7 +65,10 @@ extension MediaRouter {
         guard unsafe leg.pointee.isPaused != paused else { return }
         unsafe leg.pointee.isPaused = paused
         unsafe leg.pointee.startAnew()
-        if !paused { unsafe self.start(leg, at: now) }
+        if !paused {
+            unsafe leg.pointee.limitLayers(at: now)
+            unsafe self.start(leg, at: now)
+        }
         unsafe self.reportSelection(leg, reason: paused ? "paused at the subscriber's wish" : "resumed")
     }
 
@@ -188,18 +191,8 @@ extension MediaRouter {
             unsafe self.destroy(leg)
         }
         for section in sections {
-            if let track = unsafe self.track(section.mid, of: session) {
-                unsafe track.pointee.apply(section)
-            } else if let leg = unsafe self.leg(section.mid, of: session) {
-                unsafe leg.pointee.apply(section)
-                if section.direction == .send { unsafe self.start(leg, at: now) }
-            } else {
-                switch section.direction {
-                case .receive: unsafe self.addTrack(section, to: session)
-                case .send: unsafe self.addLeg(section, to: session, at: now)
-                case .inactive: break
-                }
-            }
+            unsafe self.applyTrack(section, to: session)
+            unsafe self.applyLeg(section, to: session, at: now)
         }
         var extensions = HeaderExtensionMap()
         var usesTransportFeedback = false
@@ -213,6 +206,32 @@ extension MediaRouter {
         unsafe session.pointee.extensions = extensions
         unsafe session.pointee.usesTransportFeedback =
             usesTransportFeedback && extensions[.transportSequenceNumber] != 0
+    }
+
+    /// An m-line that the client sends on is a track; when it turns round, the track ends.
+    private mutating func applyTrack(_ section: NegotiatedSection, to session: SessionPointer) {
+        guard let track = unsafe self.track(section.mid, of: session) else {
+            if section.direction == .receive { unsafe self.addTrack(section, to: session) }
+            return
+        }
+        if section.direction == .send {
+            unsafe session.pointee.tracks.removeAll { unsafe $0 == track }
+            unsafe self.destroy(track)
+            return
+        }
+        // Layers that change places are other layers to everyone who is sent one.
+        guard unsafe track.pointee.apply(section) else { return }
+        for leg in unsafe Each(track.pointee.legs) { unsafe leg.pointee.startAnew() }
+    }
+
+    /// An m-line that the server sends on has a leg. It outlives a turn of the m-line: its numbers must go on.
+    private mutating func applyLeg(_ section: NegotiatedSection, to session: SessionPointer, at now: Instant) {
+        if let leg = unsafe self.leg(section.mid, of: session) {
+            unsafe leg.pointee.apply(section)
+            if section.direction == .send { unsafe self.start(leg, at: now) }
+        } else if section.direction == .send {
+            unsafe self.addLeg(section, to: session, at: now)
+        }
     }
 
     private mutating func addTrack(_ section: NegotiatedSection, to session: SessionPointer) {

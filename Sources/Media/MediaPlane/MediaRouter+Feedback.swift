@@ -12,10 +12,12 @@ extension MediaRouter {
             self.counters.droppedInMalformed &+= 1
             return
         }
+        // Of one datagram, however many NACKs it has.
+        var budget = Self.largestNACK
         while let view = compound.next() {
             switch view.kind {
             case .senderReport, .receiverReport: unsafe self.receiveReport(view, session: session, at: now)
-            case .nack: unsafe self.receiveNACK(view, session: session, at: now)
+            case .nack: unsafe self.receiveNACK(view, session: session, budget: &budget, at: now)
             case .pictureLossIndication:
                 // About a stream that this peer is sent: it cannot ask on behalf of others (ATTACKS A-54).
                 guard let media = view.mediaSSRC, let leg = unsafe self.leg(media, of: session) else { continue }
@@ -95,20 +97,28 @@ extension MediaRouter {
 
     // MARK: Retransmission
 
-    private mutating func receiveNACK(_ view: borrowing RTCPPacketView, session: SessionPointer, at now: Instant) {
+    /// Packets that one datagram may ask for (ATTACKS A-51).
+    private static let largestNACK = 256
+
+    private mutating func receiveNACK(
+        _ view: borrowing RTCPPacketView,
+        session: SessionPointer,
+        budget: inout Int,
+        at now: Instant
+    ) {
         guard let media = view.mediaSSRC, let leg = unsafe self.leg(media, of: session),
             let track = unsafe leg.pointee.track
         else { return }
-        var budget = 256
         // Closures over a noncopyable `self` are not to be had, so the numbers are collected first: a bounded list.
         var numbers = InlineArray<256, SequenceNumber>(repeating: SequenceNumber(0))
         var count = 0
+        let limit = min(budget, 256)
         view.forEachLostSequenceNumber { number in
-            guard budget > 0 else { return }
-            budget -= 1
+            guard count < limit else { return }
             numbers[count] = number
             count += 1
         }
+        budget -= count
         self.counters.nacksIn &+= UInt64(count)
         unsafe leg.pointee.nackCount &+= 1
         for index in 0..<count { unsafe self.retransmit(numbers[index], leg: leg, track: track, at: now) }
@@ -131,6 +141,19 @@ extension MediaRouter {
         let roundTrip = unsafe leg.pointee.statistics.roundTripTime ?? .milliseconds(100)
         let layer = unsafe track.pointee.layer(rank: position.source)
         let source = unsafe track.pointee.layers + layer
+        // Asked before anything is copied or numbered: refusals must cost nothing and leave no gap.
+        guard let byteCount = unsafe source.pointee.cache.byteCount(of: position.sequence) else {
+            self.counters.retransmissionsMissed &+= 1
+            return
+        }
+        guard
+            unsafe leg.pointee.gate.request(
+                position.outgoingSequence,
+                byteCount: byteCount,
+                roundTripTime: roundTrip,
+                at: now
+            ) == .send
+        else { return }
         let slot = unsafe self.egress.nextSlot()
         guard
             let copy = unsafe Self.copyPacket(
@@ -146,14 +169,6 @@ extension MediaRouter {
             self.counters.retransmissionsMissed &+= 1
             return
         }
-        guard
-            unsafe leg.pointee.gate.request(
-                position.outgoingSequence,
-                byteCount: copy.length,
-                roundTripTime: roundTrip,
-                at: now
-            ) == .send
-        else { return }
         if copy.isVP8 {
             let payload = unsafe UnsafeMutableRawBufferPointer(rebasing: slot[copy.payloadOffset..<copy.length])
             if let descriptor = unsafe VP8Descriptor(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(payload))) {
@@ -221,8 +236,10 @@ extension MediaRouter {
         let payloadLength = cached.bytes.byteCount - cached.headerLength
         // Room for the tag too.
         guard payloadOffset + payloadLength + 32 <= slot.count else { return nil }
-        for index in 0..<payloadLength {
-            unsafe slot[payloadOffset + index] = cached.bytes.uint8(at: cached.headerLength + index)
+        let payload = cached.bytes.extracting(cached.headerLength..<cached.bytes.byteCount)
+        unsafe payload.withUnsafeBytes { bytes in
+            unsafe UnsafeMutableRawBufferPointer(rebasing: slot[payloadOffset..<(payloadOffset + payloadLength)])
+                .copyMemory(from: bytes)
         }
         return Copy(
             headerLength: layout.headerLength,

@@ -157,7 +157,10 @@ extension MediaRouter {
             if unsafe session.pointee.isConnected, unsafe !session.pointee.peer.hasEnded {
                 unsafe self.runMediaTimers(session, at: now)
             }
-            unsafe self.reschedule(session)
+            // A deadline that its handler did not move must not come round in the same call.
+            if unsafe !session.pointee.peer.hasEnded {
+                unsafe self.timers.schedule(index, at: max(self.earliestDeadline(session), now + .milliseconds(1)))
+            }
             self.freeEndedSessions()
         }
     }

@@ -412,7 +412,8 @@ extension MediaRouter {
         guard before != rank else { return }
         unsafe leg.pointee.reportedLayer = rank
         if let before { if rank > before { self.counters.switchesUp &+= 1 } else { self.counters.switchesDown &+= 1 } }
-        unsafe self.reportSelection(leg, reason: unsafe leg.pointee.reason)
+        // Told by the next look at the track: a publisher that makes layers jump must not make messages of every packet.
+        unsafe leg.pointee.hasSelectionNews = true
     }
 
     mutating func reportFirstMedia(_ session: SessionPointer, at now: Instant) {

@@ -73,8 +73,13 @@ extension MediaRouter {
                 }
             }
         }
-        if unsafe track.pointee.hasNews, let codec = unsafe track.pointee.codec {
+        for leg in unsafe Each(track.pointee.legs) where unsafe leg.pointee.hasSelectionNews {
+            unsafe leg.pointee.hasSelectionNews = false
+            unsafe self.reportSelection(leg, reason: unsafe leg.pointee.reason)
+        }
+        if unsafe track.pointee.hasNews, unsafe now >= track.pointee.nextNews, let codec = unsafe track.pointee.codec {
             unsafe track.pointee.hasNews = false
+            unsafe track.pointee.nextNews = now + Track.newsInterval
             let states = unsafe (0..<track.pointee.layerCount).map { unsafe track.pointee.layers[$0].state }
             self.emit(.layersChanged(unsafe track.pointee.source, codec: codec, states))
         }

@@ -85,7 +85,12 @@ package struct MediaRouter: ~Copyable {
 
     // MARK: What the worker asks
 
-    package mutating func nextEvent() -> MediaEvent? { self.events.isEmpty ? nil : self.events.removeFirst() }
+    /// What has happened since the last call, in order.
+    package mutating func takeEvents() -> [MediaEvent] {
+        guard !self.events.isEmpty else { return [] }
+        defer { self.events = [] }
+        return self.events
+    }
 
     mutating func emit(_ event: MediaEvent) { self.events.append(event) }
 

@@ -131,7 +131,7 @@ package actor MediaWorker: MediaWorkerControl {
     }
 
     private func deliverEvents() {
-        while let event = self.router.nextEvent() { self.events(event) }
+        for event in self.router.takeEvents() { self.events(event) }
         while let (session, job) = self.router.nextHandshake() {
             // On the process's pool of threads: a handshake costs as much as 500 packets.
             Task.detached { [weak self] in

@@ -35,6 +35,9 @@ struct Track: ~Copyable {
     var codec: Codec?
     /// Something that rooms should hear has changed since the last `layersChanged`.
     var hasNews = false
+    /// Rooms hear of a track's layers at most once in `newsInterval`: each time everybody in the room is told.
+    var nextNews = Instant.zero
+    static let newsInterval = Nanoseconds.milliseconds(500)
 
     /// Who is sent this track: walked for every packet.
     private var legStorage: UnsafeMutablePointer<LegPointer>
@@ -62,7 +65,10 @@ struct Track: ~Copyable {
     }
 
     /// Takes over what a (re)negotiation says of codecs, layers and SSRCs.
-    mutating func apply(_ section: NegotiatedSection) {
+    ///
+    /// - Returns: whether the order of the layers changed.
+    @discardableResult
+    mutating func apply(_ section: NegotiatedSection) -> Bool {
         self.section = section
         for index in 0..<128 { self.formats[index] = Format() }
         for codec in section.codecs where codec.payloadType < 128 {
@@ -92,7 +98,7 @@ struct Track: ~Copyable {
         for (index, ssrc) in section.remoteSSRCs.prefix(self.layerCount).enumerated() {
             unsafe self.layers[index].announced = ssrc
         }
-        _ = self.orderLayers()
+        return self.orderLayers()
     }
 
     /// What ties a publisher's streams together (RFC 3550 §6.5.1).

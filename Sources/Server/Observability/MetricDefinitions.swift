@@ -150,7 +150,7 @@ package enum MetricDefinitions {
         .counter(
             "sluice_retransmissions_total",
             "Answers to requests for a packet.",
-            labels: [(name: "result", values: ["sent", "missed"])]
+            labels: [direction, (name: "result", values: ["sent", "missed"])]
         ),
         .counter(
             "sluice_keyframe_requests_total",

@@ -71,8 +71,9 @@ enum MediaMetrics {
             MetricFamily(
                 "sluice_retransmissions_total",
                 [
-                    sample(counters.retransmissionsSent, ("result", "sent")),
-                    sample(counters.retransmissionsMissed, ("result", "missed")),
+                    sample(counters.retransmissionsSent, ("direction", "out"), ("result", "sent")),
+                    sample(counters.retransmissionsMissed, ("direction", "out"), ("result", "missed")),
+                    sample(counters.retransmissionsIn, ("direction", "in"), ("result", "sent")),
                 ]
             ),
             MetricFamily(

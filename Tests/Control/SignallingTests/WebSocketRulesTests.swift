@@ -35,7 +35,6 @@ import Testing
             Client.frame(opcode: 1, [0x7B], isFinal: false),
             Client.frame(opcode: 1, [0x7D])
         ),
-        Violation("binary", 1003, Client.frame(opcode: 2, [1, 2, 3])),
         Violation("no UTF-8", 1007, Client.frame(opcode: 1, [0x22, 0xC3, 0x28, 0x22])),
         Violation(
             "no UTF-8 over two frames",
@@ -60,6 +59,17 @@ import Testing
             try await WebSocketClient.open(port: server.port) { client in
                 try await client.connection.send(violation.bytes)
                 #expect(try await client.expectClose() == violation.code)
+            }
+        }
+    }
+
+    @Test func aBinaryFrameIsABadMessageAndTheConnectionStays() async throws {
+        try await TestServer.run { server in
+            try await WebSocketClient.open(port: server.port) { client in
+                try await client.send(opcode: 2, [1, 2, 3])
+                #expect(try await client.expect("error")["code"] == "badMessage")
+                try await client.send(text: #"{"type":"join","payload":{"roomId":"r"},"id":1}"#)
+                _ = try await client.expect("joined")
             }
         }
     }

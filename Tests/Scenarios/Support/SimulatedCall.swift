@@ -242,7 +242,7 @@ final class SimulatedCall {
         }
         self.outbox.datagrams.removeAll(keepingCapacity: true)
         while let handshake = self.router.nextHandshake() { self.heldHandshakes.append(handshake) }
-        while let event = self.router.nextEvent() { self.events.append(event) }
+        self.events += self.router.takeEvents()
         for client in self.clients {
             _ = client.drain(at: self.now) { bytes, to in
                 guard client.sends(bytes) else { return }

@@ -81,6 +81,8 @@ struct StreamEndpoint: Sendable {
             answer = try await joined.room.offer(offer, from: joined.participant)
         } catch {
             await joined.room.leave(joined.participant)
+            // It never had a URL.
+            resources.remove(id)
             throw error
         }
         let resource = StreamResources.Resource(

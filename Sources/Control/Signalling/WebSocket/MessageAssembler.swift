@@ -64,7 +64,8 @@ struct MessageAssembler {
         let message = self.fragments
         self.fragments = []
         self.fragmentCount = 0
-        guard self.isText else { return .violation(code: 1003, reason: "only text is taken") }
+        // A frame like any other that is no message: answered with `badMessage`, which an empty text is too.
+        guard self.isText else { return .text([]) }
         guard String(validating: message, as: UTF8.self) != nil else {
             return .violation(code: 1007, reason: "not UTF-8")
         }
