@@ -124,6 +124,8 @@ import Testing
         let count = subscriber.packets.count
         call.run(for: .seconds(2)) { camera.film(in: call, at: $0) }
         #expect(subscriber.packets.count == count)
+        let pausedCount = call.router.currentCounters().tracksPaused
+        #expect(pausedCount == 1)
         call.router.setPaused(false, for: section, at: call.now)
         call.run(for: .seconds(2)) { camera.film(in: call, at: $0) }
         let first = try #require(subscriber.packets[count...].first)

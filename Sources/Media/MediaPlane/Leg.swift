@@ -96,6 +96,7 @@ struct Leg: ~Copyable {
 
     mutating func detach() {
         unsafe self.track = nil
+        self.isPaused = false
         self.rewriter.rebind()
     }
 

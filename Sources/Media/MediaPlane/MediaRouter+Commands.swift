@@ -62,8 +62,10 @@ extension MediaRouter {
     package mutating func setPaused(_ paused: Bool, for section: SectionReference, at now: Instant) {
         guard let session = unsafe self.session(section.session) else { return }
         guard let leg = unsafe self.leg(section.mid, of: session) else { return }
-        guard unsafe leg.pointee.isPaused != paused else { return }
+        // The wish is about the track that is bound; without one there is nothing to hold back.
+        guard unsafe leg.pointee.track != nil, unsafe leg.pointee.isPaused != paused else { return }
         unsafe leg.pointee.isPaused = paused
+        if paused { self.counters.tracksPaused &+= 1 } else { self.counters.tracksPaused &-= 1 }
         unsafe leg.pointee.startAnew()
         if !paused {
             unsafe leg.pointee.limitLayers(at: now)
@@ -266,6 +268,7 @@ extension MediaRouter {
     mutating func detach(_ leg: LegPointer) {
         guard let track = unsafe leg.pointee.track else { return }
         unsafe track.pointee.remove(leg)
+        if unsafe leg.pointee.isPaused { self.counters.tracksPaused &-= 1 }
         self.countForwarded(unsafe track.pointee.kind, by: -1)
         unsafe leg.pointee.detach()
     }

@@ -67,6 +67,8 @@ package struct RouterCounters: BitwiseCopyable, Sendable {
     package var sessions: UInt64 = 0
     package var tracksPublished = ByKind()
     package var tracksForwarded = ByKind()
+    /// Bound, and held back at the wish of the subscriber.
+    package var tracksPaused: UInt64 = 0
     /// Of the last second, in thousandths.
     package var busyPermille: UInt64 = 0
 

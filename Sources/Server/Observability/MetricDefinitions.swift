@@ -161,7 +161,11 @@ package enum MetricDefinitions {
             ]
         ),
         .counter("sluice_layer_switches_total", "Changes of the layer that a subscriber is sent."),
-        .gauge("sluice_paused_tracks", "Forwarded tracks that are not sent at the moment, by reason."),
+        .gauge(
+            "sluice_paused_tracks",
+            "Forwarded tracks that are not sent at the moment, by reason.",
+            labels: [(name: "reason", values: ["preference"])]
+        ),
         .histogram(
             "sluice_forward_duration_seconds",
             "Time from the return of the receive call to the return of the send call, one packet in 64.",

@@ -68,6 +68,7 @@ enum MediaMetrics {
                 "sluice_nack_requests_total",
                 [sample(counters.nacksIn, ("direction", "in")), sample(counters.nacksOut, ("direction", "out"))]
             ),
+            MetricFamily("sluice_paused_tracks", [sample(counters.tracksPaused, ("reason", "preference"))]),
             MetricFamily(
                 "sluice_retransmissions_total",
                 [
