@@ -69,7 +69,7 @@ import Testing
         call.run(for: .seconds(3)) { camera.film(in: call, at: $0) }
         let section = SectionReference(session: subscriber.id, mid: mid)
         for (width, expected) in [(700, 640), (400, 320), (100, 320), (nil, 1_280)] as [(Int?, Int)] {
-            call.router.setMaximumSize(width: width, height: nil, for: section, at: call.now)
+            call.router.setPreference(SubscriberPreference(maximumWidth: width), for: section, at: call.now)
             call.run(for: .seconds(2)) { camera.film(in: call, at: $0) }
             #expect(Self.lastSelection(call)?.width == expected, "asked for at most \(width ?? 0)")
         }

@@ -119,14 +119,14 @@ import Testing
         var camera = Camera(client: publisher, mid: uplink)
         call.run(for: .seconds(2)) { camera.film(in: call, at: $0) }
         let section = SectionReference(session: subscriber.id, mid: "0")
-        call.router.setPaused(true, for: section, at: call.now)
+        call.router.setPaused(true, because: .subscriber, for: section, at: call.now)
         call.run(for: .milliseconds(50)) { camera.film(in: call, at: $0) }
         let count = subscriber.packets.count
         call.run(for: .seconds(2)) { camera.film(in: call, at: $0) }
         #expect(subscriber.packets.count == count)
         let pausedCount = call.router.currentCounters().tracksPaused
         #expect(pausedCount == 1)
-        call.router.setPaused(false, for: section, at: call.now)
+        call.router.setPaused(false, because: .subscriber, for: section, at: call.now)
         call.run(for: .seconds(2)) { camera.film(in: call, at: $0) }
         let first = try #require(subscriber.packets[count...].first)
         #expect(VP8Descriptor(first.payload.span.bytes)?.keyFrame != nil)

@@ -1,5 +1,5 @@
 import Basics
-import MediaControl
+package import MediaControl
 import Negotiation
 
 /// A participant's state; owned by its room's actor and never leaves it.
@@ -88,5 +88,16 @@ package struct TrackPreference: Sendable, Equatable {
         self.maxFps = maxFps
         self.priority = priority
         self.paused = paused
+    }
+
+    /// The part of it that the media worker weighs.
+    var forWorker: SubscriberPreference {
+        SubscriberPreference(
+            maximumWidth: self.maxWidth,
+            maximumHeight: self.maxHeight,
+            // A limit of "7.5" is the half of 15: what is left of a frame rate is still one more frame.
+            maximumFrameRate: self.maxFps.map { Int($0.rounded(.up)) },
+            priority: self.priority.map { UInt8(clamping: $0) }
+        )
     }
 }

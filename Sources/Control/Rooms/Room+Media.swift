@@ -27,6 +27,8 @@ extension Room {
                 let track = participant.negotiation?.bindings[section.mid]
             else { return }
             participant.sink(.layer(track, selection))
+        case .layersWanted, .audioActivity:
+            break
         }
     }
 

@@ -83,20 +83,18 @@ extension Room {
         await self.tell(preference, insteadOf: previous, for: SectionReference(session: negotiation.session, mid: mid))
     }
 
-    /// Tells the worker what has changed. Frame rate and priority wait for the bandwidth allocator.
+    /// Tells the worker what has changed.
     private func tell(
         _ preference: TrackPreference,
         insteadOf previous: TrackPreference,
         for section: SectionReference
     ) async {
-        if preference.maxWidth != previous.maxWidth || preference.maxHeight != previous.maxHeight {
-            await self.worker.setMaximumSize(
-                width: preference.maxWidth,
-                height: preference.maxHeight,
-                for: section
-            )
+        if preference.forWorker != previous.forWorker {
+            await self.worker.setPreference(preference.forWorker, for: section)
         }
-        if preference.paused != previous.paused { await self.worker.setPaused(preference.paused, for: section) }
+        if preference.paused != previous.paused {
+            await self.worker.setPaused(preference.paused, because: .subscriber, for: section)
+        }
     }
 
     /// By the publisher itself, a participant with the admin grant, or the operator (`id` is `nil`).

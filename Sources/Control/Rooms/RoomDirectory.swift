@@ -116,12 +116,14 @@ package actor RoomDirectory {
 
     /// Takes the events of the workers. Await one before handing over the next: their order matters.
     package nonisolated func handle(_ event: MediaEvent) async {
-        let room =
+        let room: Room? =
             switch event {
             case .connected(let session), .ended(let session, _), .firstMedia(let session, _):
                 self.sessions.room(of: session)
             case .layersChanged(let track, _, _): self.sessions.room(of: track.session)
             case .selectionChanged(let section, _): self.sessions.room(of: section.session)
+            case .layersWanted(let track, _): self.sessions.room(of: track.session)
+            case .audioActivity: nil
             }
         await room?.handle(event)
     }

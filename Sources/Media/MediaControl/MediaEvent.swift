@@ -13,6 +13,25 @@ package enum MediaEvent: Sendable, Equatable {
     case layersChanged(PublishedTrack, codec: Codec, [LayerState])
     /// What a subscriber is sent on a section changed.
     case selectionChanged(SectionReference, LayerSelection)
+    /// How loud the worker's audio tracks were (RFC 6464); at most every 100 ms, only tracks with packets in that time.
+    case audioActivity([AudioActivity])
+    /// The encodings of a simulcast track that somebody is to receive; more at once, fewer after 5 s.
+    case layersWanted(PublishedTrack, rids: [String])
+}
+
+/// The loudness of one published audio track since the last event.
+package struct AudioActivity: Sendable, Equatable {
+    package var track: PublishedTrack
+    /// 0 (loudest) to 127 (silence), in -dBov, the mean over the packets.
+    package var level: UInt8
+    /// How many packets it is the mean of.
+    package var packetCount: Int
+
+    package init(track: PublishedTrack, level: UInt8, packetCount: Int) {
+        self.track = track
+        self.level = level
+        self.packetCount = packetCount
+    }
 }
 
 package enum SessionEndReason: String, Sendable, Equatable {
@@ -52,7 +71,15 @@ package struct LayerSelection: Sendable, Equatable {
     package var temporal: Int
     package var width: Int?
     package var height: Int?
+    /// What the layer takes, with its overhead.
     package var targetBitrate: Bitrate
+    /// What the subscriber's link is thought to carry in all; `nil` = not known.
+    package var estimate: Bitrate?
+    /// What the subscriber's link must carry in all before the next higher layer is sent; `nil` = there is none.
+    package var nextLayerNeeds: Bitrate?
+    /// Nothing is sent for want of bandwidth.
+    package var isPausedForBandwidth = false
+    /// A sentence for a person.
     package var reason: String
 
     package init(

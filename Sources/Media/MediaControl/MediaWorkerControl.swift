@@ -24,11 +24,14 @@ package protocol MediaWorkerControl: AnyObject, Sendable {
     func bind(_ track: PublishedTrack, to section: SectionReference) async throws(MediaError)
     func unbind(_ section: SectionReference) async
 
-    /// Stops and resumes forwarding on a section at the wish of its subscriber (`prefer.paused`).
-    func setPaused(_ paused: Bool, for section: SectionReference) async
-    /// The largest picture that the subscriber has use for, in pixels (`prefer.maxWidth`, `prefer.maxHeight`); `nil` =
-    /// any. A new binding starts without a limit.
-    func setMaximumSize(width: Int?, height: Int?, for section: SectionReference) async
+    /// Stops and resumes forwarding on a section. Reasons are independent: it is forwarded when none holds it back.
+    func setPaused(_ paused: Bool, because reason: PauseReason, for section: SectionReference) async
+    /// What the subscriber has use for (`prefer`). A new binding starts with `SubscriberPreference()`.
+    func setPreference(_ preference: SubscriberPreference, for section: SectionReference) async
+    /// What a track shows: it decides the weight that the track has where bandwidth is short.
+    func setPurpose(_ purpose: TrackPurpose, for track: PublishedTrack) async
+    /// Whether the publisher of a video track speaks: the weight of its picture.
+    func setSpeechRole(_ role: SpeechRole, for track: PublishedTrack) async
     /// Stops and resumes forwarding a track at its source (`mute`). On unmute a key frame is asked for.
     func setMuted(_ muted: Bool, for track: PublishedTrack) async
 
@@ -96,6 +99,53 @@ package struct SectionReference: Sendable, Hashable {
         self.session = session
         self.mid = mid
     }
+}
+
+/// Who holds a section back.
+package enum PauseReason: UInt8, Sendable, Equatable, CaseIterable {
+    /// `prefer.paused`.
+    case subscriber
+    /// The room shows the last N speakers only, and this is not one of theirs.
+    case lastN
+}
+
+/// What a subscriber has use for on one section.
+package struct SubscriberPreference: Sendable, Equatable {
+    /// The largest picture, in pixels; `nil` = any. 0 = it is not visible: nothing is sent.
+    package var maximumWidth: Int?
+    package var maximumHeight: Int?
+    /// Frames per second; `nil` = any.
+    package var maximumFrameRate: Int?
+    /// 0 (nothing is sent) to 255 (as a pinned tile); `nil` = by the track's purpose and who speaks.
+    package var priority: UInt8?
+
+    package init(
+        maximumWidth: Int? = nil,
+        maximumHeight: Int? = nil,
+        maximumFrameRate: Int? = nil,
+        priority: UInt8? = nil
+    ) {
+        self.maximumWidth = maximumWidth
+        self.maximumHeight = maximumHeight
+        self.maximumFrameRate = maximumFrameRate
+        self.priority = priority
+    }
+}
+
+/// What a published track shows.
+package enum TrackPurpose: UInt8, Sendable, Equatable {
+    case camera
+    /// Keeps its resolution and gives up frame rate first (forwarding.md).
+    case screen
+    case other
+}
+
+/// The part that a participant has in the conversation.
+package enum SpeechRole: UInt8, Sendable, Equatable {
+    case silent
+    /// Spoke in the last 5 s.
+    case recent
+    case active
 }
 
 /// Why the media plane refused a command.

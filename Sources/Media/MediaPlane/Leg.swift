@@ -30,9 +30,10 @@ struct Leg: ~Copyable {
     var selector = LayerSelector()
     var gate = RetransmissionGate()
     var statistics: OutboundStatistics
-    var isPaused = false
-    /// The largest picture that the subscriber has use for, in pixels; `nil` = any.
-    var maximumSize: (width: Int?, height: Int?) = (nil, nil)
+    /// Bit *i* is set when `PauseReason(rawValue: i)` holds it back.
+    var pauses: UInt8 = 0
+    var isPaused: Bool { self.pauses != 0 }
+    var preference = SubscriberPreference()
     var isOnHold = false
 
     // Retransmission.
@@ -89,14 +90,14 @@ struct Leg: ~Copyable {
         self.setPayloadTypes(payloadTypes)
         self.rewriter.rebind()
         self.selector = LayerSelector()
-        self.isPaused = false
-        self.maximumSize = (nil, nil)
+        self.pauses = 0
+        self.preference = SubscriberPreference()
         self.reportedLayer = nil
     }
 
     mutating func detach() {
         unsafe self.track = nil
-        self.isPaused = false
+        self.pauses = 0
         self.rewriter.rebind()
     }
 
@@ -141,7 +142,9 @@ struct Leg: ~Copyable {
         for layer in unsafe 0..<track.pointee.layerCount {
             let width = unsafe track.pointee.layers[layer].width ?? 0
             let height = unsafe track.pointee.layers[layer].height ?? 0
-            guard width <= self.maximumSize.width ?? .max, height <= self.maximumSize.height ?? .max else { continue }
+            guard width <= self.preference.maximumWidth ?? .max, height <= self.preference.maximumHeight ?? .max else {
+                continue
+            }
             allowed = unsafe max(allowed, track.pointee.rank(layer: layer))
         }
         if self.selector.maximumLayer != allowed { self.selector.setMaximumLayer(allowed, at: now) }
@@ -149,7 +152,7 @@ struct Leg: ~Copyable {
 
     /// Why this layer, in words.
     var reason: String {
-        self.maximumSize.width == nil && self.maximumSize.height == nil
+        self.preference.maximumWidth == nil && self.preference.maximumHeight == nil
             ? "the highest layer that the publisher sends" : "the highest layer within the size that was asked for"
     }
 

@@ -59,37 +59,61 @@ extension MediaRouter {
         unsafe self.detach(leg)
     }
 
-    package mutating func setPaused(_ paused: Bool, for section: SectionReference, at now: Instant) {
-        guard let session = unsafe self.session(section.session) else { return }
-        guard let leg = unsafe self.leg(section.mid, of: session) else { return }
-        // The wish is about the track that is bound; without one there is nothing to hold back.
-        guard unsafe leg.pointee.track != nil, unsafe leg.pointee.isPaused != paused else { return }
-        unsafe leg.pointee.isPaused = paused
-        if paused { self.counters.tracksPaused &+= 1 } else { self.counters.tracksPaused &-= 1 }
-        unsafe leg.pointee.startAnew()
-        if !paused {
-            unsafe leg.pointee.limitLayers(at: now)
-            unsafe self.start(leg, at: now)
-        }
-        unsafe self.reportSelection(leg, reason: paused ? "paused at the subscriber's wish" : "resumed")
-    }
-
-    /// - Parameters:
-    ///   - width, height: in pixels; `nil` = any.
-    package mutating func setMaximumSize(
-        width: Int?,
-        height: Int?,
+    package mutating func setPaused(
+        _ paused: Bool,
+        because reason: PauseReason,
         for section: SectionReference,
         at now: Instant
     ) {
         guard let session = unsafe self.session(section.session) else { return }
         guard let leg = unsafe self.leg(section.mid, of: session) else { return }
-        unsafe leg.pointee.maximumSize = (width, height)
+        // The wish is about the track that is bound; without one there is nothing to hold back.
+        guard unsafe leg.pointee.track != nil else { return }
+        let wasPaused = unsafe leg.pointee.isPaused
+        let bit: UInt8 = 1 << reason.rawValue
+        unsafe leg.pointee.pauses = paused ? leg.pointee.pauses | bit : leg.pointee.pauses & ~bit
+        let isPaused = unsafe leg.pointee.isPaused
+        guard isPaused != wasPaused else { return }
+        if isPaused { self.counters.tracksPaused &+= 1 } else { self.counters.tracksPaused &-= 1 }
+        unsafe leg.pointee.startAnew()
+        if !isPaused {
+            unsafe leg.pointee.limitLayers(at: now)
+            unsafe self.start(leg, at: now)
+        }
+        let sentence =
+            switch (isPaused, reason) {
+            case (true, .subscriber): "paused at the subscriber's wish"
+            case (true, .lastN): "paused: not among the last speakers"
+            case (false, _): "resumed"
+            }
+        unsafe self.reportSelection(leg, reason: sentence)
+    }
+
+    package mutating func setPreference(
+        _ preference: SubscriberPreference,
+        for section: SectionReference,
+        at now: Instant
+    ) {
+        guard let session = unsafe self.session(section.session) else { return }
+        guard let leg = unsafe self.leg(section.mid, of: session) else { return }
+        unsafe leg.pointee.preference = preference
         unsafe leg.pointee.limitLayers(at: now)
         guard let track = unsafe leg.pointee.track else { return }
         if let rank = unsafe leg.pointee.selector.tick(at: now) {
             unsafe self.requestKeyFrame(of: track, layer: track.pointee.layer(rank: rank), at: now)
         }
+    }
+
+    package mutating func setPurpose(_ purpose: TrackPurpose, for source: PublishedTrack) {
+        guard let session = unsafe self.session(source.session) else { return }
+        guard let track = unsafe self.track(source.mid, of: session) else { return }
+        unsafe track.pointee.purpose = purpose
+    }
+
+    package mutating func setSpeechRole(_ role: SpeechRole, for source: PublishedTrack) {
+        guard let session = unsafe self.session(source.session) else { return }
+        guard let track = unsafe self.track(source.mid, of: session) else { return }
+        unsafe track.pointee.speechRole = role
     }
 
     package mutating func setMuted(_ muted: Bool, for source: PublishedTrack, at now: Instant) {

@@ -103,14 +103,22 @@ package actor MediaWorker: MediaWorkerControl {
         self.afterCommand()
     }
 
-    package func setPaused(_ paused: Bool, for section: SectionReference) async {
-        self.router.setPaused(paused, for: section, at: Self.now())
+    package func setPaused(_ paused: Bool, because reason: PauseReason, for section: SectionReference) async {
+        self.router.setPaused(paused, because: reason, for: section, at: Self.now())
         self.afterCommand()
     }
 
-    package func setMaximumSize(width: Int?, height: Int?, for section: SectionReference) async {
-        self.router.setMaximumSize(width: width, height: height, for: section, at: Self.now())
+    package func setPreference(_ preference: SubscriberPreference, for section: SectionReference) async {
+        self.router.setPreference(preference, for: section, at: Self.now())
         self.afterCommand()
+    }
+
+    package func setPurpose(_ purpose: TrackPurpose, for track: PublishedTrack) async {
+        self.router.setPurpose(purpose, for: track)
+    }
+
+    package func setSpeechRole(_ role: SpeechRole, for track: PublishedTrack) async {
+        self.router.setSpeechRole(role, for: track)
     }
 
     package func setMuted(_ muted: Bool, for track: PublishedTrack) async {

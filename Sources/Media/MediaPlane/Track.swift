@@ -31,6 +31,8 @@ struct Track: ~Copyable {
     let layers: UnsafeMutablePointer<SourceLayer>
     var layerCount = 1
     var isMuted = false
+    var purpose = TrackPurpose.camera
+    var speechRole = SpeechRole.silent
     /// Of the last media packet.
     var codec: Codec?
     /// Something that rooms should hear has changed since the last `layersChanged`.

@@ -99,9 +99,9 @@ import Testing
         scenario.worker.forgetCalls()
         _ = try await subscriber.room.subscribe(subscriber.id, to: track, mid: nil)
         let section = SectionReference(session: try #require(scenario.worker.sessions.last), mid: "0")
-        #expect(scenario.worker.calls.last == .maximumSize(320, nil, section))
+        #expect(scenario.worker.calls.last == .preference(SubscriberPreference(maximumWidth: 320), section))
         try await subscriber.room.prefer(TrackPreference(), for: track, by: subscriber.id)
-        #expect(scenario.worker.calls.last == .maximumSize(nil, nil, section))
+        #expect(scenario.worker.calls.last == .preference(SubscriberPreference(), section))
     }
 
     @Test func pausingIsToldToTheWorkerAndOutlivesTheBinding() async throws {
@@ -112,9 +112,9 @@ import Testing
         scenario.worker.forgetCalls()
         _ = try await subscriber.room.subscribe(subscriber.id, to: track, mid: nil)
         let section = SectionReference(session: try #require(scenario.worker.sessions.last), mid: "0")
-        #expect(scenario.worker.calls.last == .paused(true, section))
+        #expect(scenario.worker.calls.last == .paused(true, .subscriber, section))
         try await subscriber.room.prefer(TrackPreference(paused: false), for: track, by: subscriber.id)
-        #expect(scenario.worker.calls.last == .paused(false, section))
+        #expect(scenario.worker.calls.last == .paused(false, .subscriber, section))
     }
 
     @Test(arguments: [

@@ -10,9 +10,11 @@ package final class RecordingWorker: MediaWorkerControl {
         case close(SessionID)
         case bind(PublishedTrack, SectionReference)
         case unbind(SectionReference)
-        case paused(Bool, SectionReference)
+        case paused(Bool, PauseReason, SectionReference)
         case muted(Bool, PublishedTrack)
-        case maximumSize(Int?, Int?, SectionReference)
+        case preference(SubscriberPreference, SectionReference)
+        case purpose(TrackPurpose, PublishedTrack)
+        case speechRole(SpeechRole, PublishedTrack)
     }
 
     package let index: Int
@@ -59,9 +61,17 @@ package final class RecordingWorker: MediaWorkerControl {
     }
 
     package func unbind(_ section: SectionReference) async { self.note(.unbind(section)) }
-    package func setPaused(_ paused: Bool, for section: SectionReference) async { self.note(.paused(paused, section)) }
-    package func setMaximumSize(width: Int?, height: Int?, for section: SectionReference) async {
-        self.note(.maximumSize(width, height, section))
+    package func setPaused(_ paused: Bool, because reason: PauseReason, for section: SectionReference) async {
+        self.note(.paused(paused, reason, section))
+    }
+    package func setPreference(_ preference: SubscriberPreference, for section: SectionReference) async {
+        self.note(.preference(preference, section))
+    }
+    package func setPurpose(_ purpose: TrackPurpose, for track: PublishedTrack) async {
+        self.note(.purpose(purpose, track))
+    }
+    package func setSpeechRole(_ role: SpeechRole, for track: PublishedTrack) async {
+        self.note(.speechRole(role, track))
     }
     package func setMuted(_ muted: Bool, for track: PublishedTrack) async { self.note(.muted(muted, track)) }
 
