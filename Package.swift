@@ -165,7 +165,7 @@ let package = Package(
         tests("Engines", "CongestionControl", ["Basics", "RTP", "CongestionControl"]),
         tests("Engines", "Forwarding", ["Basics", "RTP", "CongestionControl", "Forwarding"]),
         tests("Engines", "Negotiation", ["Basics", "RTP", "SDP", "Negotiation"]),
-        tests("Media", "MediaPlane", ["Basics", "MediaControl", "MediaPlane", "Negotiation"]),
+        tests("Media", "MediaPlane", ["Basics", "CLinux", "MediaControl", "MediaPlane", "Negotiation"]),
         .target(
             name: "ControlTestSupport",
             dependencies: [

@@ -3,12 +3,15 @@ import CLinux
 
 /// Datagrams that wait for the end of a receive batch, to leave together in one `sendmmsg`.
 ///
-/// The memory is made once; sealing writes straight into a slot.
+/// Those of one destination stay in order and leave as one message where their sizes allow it (`UDP_SEGMENT`): the
+/// kernel's work is per message. The memory is made once; sealing writes straight into a slot.
 @safe
 package struct EgressQueue: ~Copyable {
     /// Room for one datagram. Larger than any path's MTU that WebRTC uses; what does not fit is never sent.
     package static let slotByteCount = 1_536
-    private static let slotCount = 256
+    /// Enough for 16 packets of a frame to 128 subscribers: messages form only of what waits together. Untouched slots
+    /// take no memory.
+    private static let slotCount = 2_048
 
     /// Takes datagrams instead of the kernel: the simulated network of the tests.
     package typealias Sink = (_ bytes: UnsafeRawBufferPointer, _ to: TransportAddress, _ socket: Int) -> Void
@@ -24,6 +27,10 @@ package struct EgressQueue: ~Copyable {
     package private(set) var sentByteCount: UInt64 = 0
     package private(set) var noRoomCount: UInt64 = 0
     package private(set) var refusedCount: UInt64 = 0
+    /// Messages that the kernel took: `sentCount` less what was saved by segmentation.
+    package private(set) var messageCount: UInt64 = 0
+    /// Messages of several datagrams that had to be sent one by one.
+    package private(set) var apartCount: UInt64 = 0
 
     /// - Parameters:
     ///   - descriptors: the sockets of a worker; they stay owned by the caller and outlive the queue.
@@ -34,7 +41,7 @@ package struct EgressQueue: ~Copyable {
         self.descriptors = descriptors
         unsafe self.sink = sink
         self.destinations = []
-        self.destinations.reserveCapacity(Self.slotCount)
+        if unsafe sink != nil { self.destinations.reserveCapacity(Self.slotCount) }
     }
 
     deinit { unsafe cl_send_batch_free(self.batch) }
@@ -92,6 +99,7 @@ package struct EgressQueue: ~Copyable {
                 )
             }
             self.sentCount &+= UInt64(self.count)
+            self.messageCount &+= UInt64(self.count)
             self.destinations.removeAll(keepingCapacity: true)
         } else {
             var result = cl_send_result()
@@ -99,6 +107,8 @@ package struct EgressQueue: ~Copyable {
             self.sentCount &+= UInt64(result.sent)
             self.noRoomCount &+= UInt64(result.no_room)
             self.refusedCount &+= UInt64(result.refused)
+            self.messageCount &+= UInt64(result.messages)
+            self.apartCount &+= UInt64(result.apart)
         }
         self.count = 0
     }

@@ -226,7 +226,7 @@ package actor MediaWorker: MediaWorkerControl {
             self.router.flush()
             self.router.noteBatchSent(receivedAt: now, sentAt: Self.now())
             self.statistics.socketDropped(self.receiver.overflow, socket: socket)
-            if count < ReceiveBatch.datagramCount { return }
+            if count < ReceiveBatch.messageCount { return }
         }
     }
 }

@@ -4,14 +4,15 @@ import CLinux
 /// Buffers for one `recvmmsg`, made once at start-up.
 @safe
 struct ReceiveBatch: ~Copyable {
-    static let datagramCount = 64
-    /// No WebRTC client sends datagrams beyond an Ethernet frame; what is cut off is dropped.
-    private static let byteCount = 2_048
+    static let messageCount = 64
+    /// The largest that UDP has: the kernel may put several datagrams of one sender into one message. Memory that no
+    /// message has filled is never touched.
+    private static let byteCount = 65_536
 
     private let batch: OpaquePointer
 
     init?() {
-        guard let batch = unsafe cl_receive_batch_make(CInt(Self.datagramCount), CInt(Self.byteCount)) else {
+        guard let batch = unsafe cl_receive_batch_make(CInt(Self.messageCount), CInt(Self.byteCount)) else {
             return nil
         }
         unsafe self.batch = batch

@@ -32,10 +32,11 @@ int cl_interface_addresses(cl_address *out, int capacity);
 // Receiving.
 
 typedef struct cl_receive_batch cl_receive_batch;
-/// Memory for `count` datagrams of up to `stride` bytes; NULL when there is none.
+/// Memory for `count` messages of up to `stride` bytes; NULL when there is none. A message is a datagram, or up to 64 of
+/// one sender that the kernel hands over together (UDP_GRO).
 cl_receive_batch *cl_receive_batch_make(int count, int stride);
 void cl_receive_batch_free(cl_receive_batch *batch);
-/// Reads what is there, without waiting. Returns the number of datagrams or a negative errno.
+/// Reads what is there, without waiting. Returns the number of datagrams, up to 64 times `count`, or a negative errno.
 int cl_receive(int fd, cl_receive_batch *batch);
 uint8_t *cl_receive_bytes(cl_receive_batch *batch, int index);
 /// Negative when the datagram did not fit and was cut.
@@ -55,15 +56,23 @@ uint8_t *cl_send_bytes(cl_send_batch *batch, int index);
 /// Says where slot `index` goes, how long it is, and through which socket.
 void cl_send_set(cl_send_batch *batch, int index, int fd, const cl_address *to, int length);
 
+/// Whether datagrams of one destination and size leave as one message (UDP_SEGMENT, Linux 4.18). On at first; goes off
+/// by itself where the device cannot.
+void cl_send_use_segmentation(cl_send_batch *batch, int on);
+
 typedef struct {
     /// Datagrams that the kernel took.
     uint32_t sent;
+    /// In how many messages.
+    uint32_t messages;
+    /// Messages of several datagrams that it would not take whole: they were sent one by one.
+    uint32_t apart;
     /// EAGAIN, ENOBUFS: there was no room; the datagram is dropped.
     uint32_t no_room;
     /// EMSGSIZE, ECONNREFUSED, EPERM, unreachable: this datagram only.
     uint32_t refused;
 } cl_send_result;
-/// Sends slots 0 to `count` - 1 in order. An error of one datagram never stops the others.
+/// Sends slots 0 to `count` - 1, those of one destination in order. An error of one datagram never stops the others.
 void cl_send(cl_send_batch *batch, int count, cl_send_result *result);
 
 // Waiting.

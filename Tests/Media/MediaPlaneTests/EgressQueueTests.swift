@@ -1,0 +1,150 @@
+import Basics
+import CLinux
+import MediaPlane
+import Testing
+
+/// Over real sockets on loopback: what the kernel makes of a batch.
+@Suite struct EgressQueueTests {
+    /// A bound socket, closed with the test.
+    private final class Socket {
+        let descriptor: CInt
+        let address: TransportAddress
+
+        init() throws {
+            var any = cl_address(high: 0, low: 0xFFFF_7F00_0001, scope: 0, port: 0)
+            let descriptor = cl_udp_socket(&any, 1 << 20, 1 << 20)
+            try #require(descriptor >= 0)
+            self.descriptor = descriptor
+            let port = UInt16(truncatingIfNeeded: cl_socket_local_port(descriptor))
+            self.address = TransportAddress(ipv4: 0x7F00_0001, port: port)
+        }
+
+        deinit { _ = cl_close(self.descriptor) }
+
+        /// Everything that has arrived: the number in the first two bytes, and the length.
+        func received() -> [[Int]] {
+            guard let batch = cl_receive_batch_make(64, 65_536) else { return [] }
+            defer { cl_receive_batch_free(batch) }
+            var result: [[Int]] = []
+            while true {
+                let count = cl_receive(self.descriptor, batch)
+                guard count > 0 else { return result }
+                for index in 0..<count {
+                    guard let bytes = cl_receive_bytes(batch, index) else { continue }
+                    result.append([Int(bytes[0]) << 8 | Int(bytes[1]), Int(cl_receive_length(batch, index))])
+                }
+            }
+        }
+    }
+
+    private struct NoMemory: Error {}
+
+    private static func makeQueue(_ sender: Socket) throws -> EgressQueue {
+        guard let queue = EgressQueue(descriptors: [sender.descriptor]) else { throw NoMemory() }
+        return queue
+    }
+
+    private static func queue(_ number: Int, length: Int, to address: TransportAddress, in egress: inout EgressQueue) {
+        let slot = egress.nextSlot()
+        for index in 0..<length { slot[index] = UInt8(truncatingIfNeeded: number) }
+        slot[0] = UInt8(truncatingIfNeeded: number >> 8)
+        slot[1] = UInt8(truncatingIfNeeded: number)
+        egress.commit(length: length, to: address, socket: 0)
+    }
+
+    @Test func `datagrams of one destination arrive whole and in order, in fewer messages`() throws {
+        let sender = try Socket()
+        let receivers = try (0..<3).map { _ in try Socket() }
+        var egress = try Self.makeQueue(sender)
+        // As a frame leaves: equal sizes, some a byte longer, a short one at the end; the subscribers take turns.
+        let lengths = [1_100, 1_100, 1_100, 1_101, 1_101, 420, 1_100, 160, 160, 160]
+        for (number, length) in lengths.enumerated() {
+            for receiver in receivers { Self.queue(number, length: length, to: receiver.address, in: &egress) }
+        }
+        egress.flush()
+        let expected = lengths.enumerated().map { [$0.offset, $0.element] }
+        for receiver in receivers { #expect(receiver.received() == expected) }
+        let (sent, messages, refused) = (egress.sentCount, egress.messageCount, egress.refusedCount)
+        #expect(sent == 30)
+        #expect(refused == 0)
+        // Runs: 3 x 1,100; 2 x 1,101 and 420; 1,100 and 160; 2 x 160. A kernel without UDP_SEGMENT takes 30.
+        let apart = egress.apartCount
+        #expect(messages == 12 || apart > 0)
+    }
+
+    @Test func `more datagrams for one destination than a message may have`() throws {
+        let sender = try Socket()
+        let receiver = try Socket()
+        var egress = try Self.makeQueue(sender)
+        for number in 0..<300 { Self.queue(number, length: 200, to: receiver.address, in: &egress) }
+        egress.flush()
+        #expect(receiver.received() == (0..<300).map { [$0, 200] })
+    }
+
+    @Test func `what left as one message is read as one, and taken apart`() throws {
+        let sender = try Socket()
+        let receiver = try Socket()
+        var egress = try Self.makeQueue(sender)
+        for number in 0..<20 { Self.queue(number, length: number == 19 ? 70 : 900, to: receiver.address, in: &egress) }
+        egress.flush()
+        // Room for one message only.
+        let batch = try #require(cl_receive_batch_make(1, 65_536))
+        defer { cl_receive_batch_free(batch) }
+        let count = cl_receive(receiver.descriptor, batch)
+        // A kernel before 5.0 hands them over one by one.
+        #expect(count == 20 || count == 1)
+        for index in 0..<count {
+            let bytes = try #require(cl_receive_bytes(batch, index))
+            #expect(bytes[1] == UInt8(index))
+            #expect(cl_receive_length(batch, index) == (index == 19 ? 70 : 900))
+            var source = cl_address()
+            cl_receive_source(batch, index, &source)
+            #expect(source.port == sender.address.port)
+            #expect(cl_receive_time(batch, index) > 0)
+        }
+    }
+
+    @Test func `large datagrams fill messages up to the kernel's limit and not beyond`() throws {
+        let sender = try Socket()
+        let receiver = try Socket()
+        var egress = try Self.makeQueue(sender)
+        for number in 0..<64 { Self.queue(number, length: 1_500, to: receiver.address, in: &egress) }
+        egress.flush()
+        #expect(receiver.received() == (0..<64).map { [$0, 1_500] })
+        let refused = egress.refusedCount
+        #expect(refused == 0)
+    }
+
+    @Test func `a destination that cannot be reached does not cost the others their datagrams`() throws {
+        let sender = try Socket()
+        let receiver = try Socket()
+        var egress = try Self.makeQueue(sender)
+        // Port 0 is refused by sendto.
+        let nowhere = TransportAddress(ipv4: 0x7F00_0001, port: 0)
+        for number in 0..<8 {
+            Self.queue(number, length: 100, to: nowhere, in: &egress)
+            Self.queue(number, length: 100, to: receiver.address, in: &egress)
+        }
+        egress.flush()
+        #expect(receiver.received().map { $0[0] } == Array(0..<8))
+        let (sent, refused) = (egress.sentCount, egress.refusedCount)
+        #expect(sent == 8)
+        #expect(refused == 8)
+    }
+
+    @Test func `a queue that is full is flushed, and later batches are not mixed with it`() throws {
+        let sender = try Socket()
+        let receivers = try (0..<2).map { _ in try Socket() }
+        var egress = try Self.makeQueue(sender)
+        var arrived: [[Int]] = [[], []]
+        for number in 0..<5_000 {
+            Self.queue(number, length: 64, to: receivers[number % 2].address, in: &egress)
+            if number % 500 == 499 {
+                egress.flush()
+                for index in 0..<2 { arrived[index] += receivers[index].received().map { $0[0] } }
+            }
+        }
+        #expect(arrived[0] == Array(stride(from: 0, to: 5_000, by: 2)))
+        #expect(arrived[1] == Array(stride(from: 1, to: 5_000, by: 2)))
+    }
+}
