@@ -4,7 +4,8 @@
 # make fuzz   every fuzzer, SECONDS=60 each
 # make format swift-format in place
 # make bench  benchmarks
-.PHONY: run build test lint format fuzz bench build-dependencies test-dependencies
+# make sim    congestion control in simulated networks, against other systems: docs/congestion-results.md
+.PHONY: run build test lint format fuzz bench sim build-dependencies test-dependencies
 SHELL := /bin/bash
 SECONDS ?= 60
 
@@ -26,6 +27,9 @@ fuzz: build-dependencies
 bench: build-dependencies
 	Benchmarks/run.sh
 
+sim: build-dependencies
+	swift run -c release simulation --output docs/congestion-results.md
+
 build-dependencies:
 	@scripts/install-dependencies build
 
@@ -33,4 +37,4 @@ test-dependencies:
 	@scripts/install-dependencies test
 
 format:
-	swift format --in-place --parallel --recursive Package.swift Sources Tests --configuration .swift-format
+	swift format --in-place --parallel --recursive Package.swift Sources loadtest Tests --configuration .swift-format

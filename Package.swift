@@ -49,7 +49,10 @@ let httpStack: [Target.Dependency] = [
 
 let package = Package(
     name: "sluice",
-    products: [.executable(name: "sluice", targets: ["sluice"])],
+    products: [
+        .executable(name: "sluice", targets: ["sluice"]),
+        .executable(name: "sluice-load", targets: ["sluice-load"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(
@@ -62,6 +65,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
@@ -82,6 +86,12 @@ let package = Package(
             pkgConfig: "libsrtp2",
             providers: [.apt(["libsrtp2-dev"])]
         ),
+        .systemLibrary(
+            name: "COpus",
+            path: "Sources/C/COpus",
+            pkgConfig: "opus",
+            providers: [.apt(["libopus-dev"])]
+        ),
         .target(name: "CLinux", path: "Sources/C/CLinux"),
 
         library("Basics", "Basics"),
@@ -96,6 +106,7 @@ let package = Package(
         library("Engines", "DTLS", ["Basics", "COpenSSL"]),
         library("Engines", "SRTP", ["Basics", "COpenSSL"]),
         library("Engines", "CongestionControl", ["Basics", "RTP"]),
+        library("Engines", "Audio", ["Basics"]),
         library("Engines", "Forwarding", ["Basics", "RTP", "CongestionControl"]),
         library("Engines", "Negotiation", ["Basics", "SDP", "RTP"]),
         library("Engines", "PeerSession", ["Basics", "STUN", "RTP", "ICE", "DTLS", "SRTP", "CongestionControl"]),
@@ -113,7 +124,7 @@ let package = Package(
         ),
 
         // Control: rooms, signalling, operation.
-        library("Control", "Rooms", ["Basics", "SDP", "MediaControl", "Negotiation", logging, metrics]),
+        library("Control", "Rooms", ["Basics", "Audio", "SDP", "MediaControl", "Negotiation", logging, metrics]),
         .target(
             name: "Signalling",
             dependencies: ["Basics", "Rooms", "Negotiation", "MediaControl", jwt] + httpStack,
@@ -148,11 +159,57 @@ let package = Package(
             swiftSettings: librarySettings
         ),
 
+        // The load tester: a headless client on the same engines.
+        .target(
+            name: "LoadClient",
+            dependencies: [
+                "Basics", "CLinux", "COpus", "STUN", "RTP", "SDP", "ICE", "DTLS", "SRTP", "CongestionControl",
+                "Forwarding", "Negotiation", "PeerSession",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+                .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
+            path: "loadtest/LoadClient",
+            swiftSettings: librarySettings
+        ),
+        .executableTarget(
+            name: "sluice-load",
+            dependencies: [
+                "Basics", "LoadClient", "Negotiation",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "loadtest/sluice-load",
+            swiftSettings: librarySettings
+        ),
+
         // Tests: the same tree.
         .target(
             name: "TestSupport",
-            dependencies: ["Basics"],
+            dependencies: ["Basics", "RTP", "CongestionControl", "Forwarding"],
             path: "Tests/TestSupport",
+            swiftSettings: testSettings
+        ),
+        // Congestion control in virtual time, against other systems: `make sim`.
+        .executableTarget(
+            name: "simulation",
+            dependencies: ["Basics", "RTP", "CongestionControl", "TestSupport"],
+            path: "Tests/Simulation",
+            swiftSettings: testSettings
+        ),
+        .testTarget(
+            name: "TestSupportTests",
+            dependencies: ["Basics", "CongestionControl", "TestSupport"],
+            path: "Tests/TestSupportTests",
+            swiftSettings: testSettings
+        ),
+        .testTarget(
+            name: "LoadClientTests",
+            dependencies: ["LoadClient", "TestSupport"],
+            path: "Tests/LoadTest/LoadClientTests",
             swiftSettings: testSettings
         ),
         tests("Basics", "Basics", ["Basics"]),
@@ -163,6 +220,7 @@ let package = Package(
         tests("Engines", "DTLS", ["Basics", "COpenSSL", "DTLS"]),
         tests("Engines", "SRTP", ["Basics", "CSRTP", "SRTP"]),
         tests("Engines", "CongestionControl", ["Basics", "RTP", "CongestionControl"]),
+        tests("Engines", "Audio", ["Basics", "Audio"]),
         tests("Engines", "Forwarding", ["Basics", "RTP", "CongestionControl", "Forwarding"]),
         tests("Engines", "Negotiation", ["Basics", "RTP", "SDP", "Negotiation"]),
         tests("Media", "MediaPlane", ["Basics", "CLinux", "MediaControl", "MediaPlane", "Negotiation"]),

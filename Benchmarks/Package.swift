@@ -54,7 +54,10 @@ let package = Package(
         ),
         library(
             "RouterHarness",
-            ["Basics", "RTP", "ICE", "DTLS", "Negotiation", "PeerSession", "MediaControl", "MediaPlane"]
+            [
+                "Basics", "RTP", "ICE", "DTLS", "CongestionControl", "Negotiation", "PeerSession", "MediaControl",
+                "MediaPlane",
+            ]
         ),
         library("Workloads", underTest),
         .executableTarget(

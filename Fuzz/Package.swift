@@ -67,7 +67,10 @@ let package = Package(
         ),
         library(
             "RouterHarness",
-            ["Basics", "RTP", "ICE", "DTLS", "Negotiation", "PeerSession", "MediaControl", "MediaPlane"]
+            [
+                "Basics", "RTP", "ICE", "DTLS", "CongestionControl", "Negotiation", "PeerSession", "MediaControl",
+                "MediaPlane",
+            ]
         ),
         fuzzer("FuzzSTUN", ["Basics", "STUN", "ICE"]),
         fuzzer("FuzzRTP", ["Basics", "RTP"]),

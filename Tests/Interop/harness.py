@@ -8,10 +8,12 @@ import time
 from pathlib import Path
 
 from browsers import Chromium, Firefox
+from emulation import Link
 from server import Server
 
 HERE = Path(__file__).resolve().parent
 WHIP_SCRIPT = (HERE / "whip.js").read_text()
+ROOMS_SCRIPT = (HERE / "rooms.js").read_text()
 
 #: What a person waits for, on a machine that does nothing else.
 GOAL_SECONDS = 2.0
@@ -23,11 +25,15 @@ LEAST_FRAMES_PER_SECOND = 20
 SCENARIOS = []
 
 
-def scenario(sentence, timeout=60):
-    """Registers a coroutine function `f(run)` under its sentence."""
+class Skipped(Exception):
+    """Raised by a scenario that this machine lacks something for, with the words what."""
+
+
+def scenario(sentence, timeout=60, on_request=False):
+    """Registers a coroutine function `f(run)` under its sentence. `on_request`: runs only if a pattern names it."""
 
     def register(function):
-        SCENARIOS.append((sentence, timeout, function))
+        SCENARIOS.append((sentence, timeout, on_request, function))
         return function
 
     return register
@@ -53,6 +59,21 @@ class Run:
 
     async def firefox(self):
         return await self.stack.enter_async_context(Firefox())
+
+    async def link(self, server, seed=1):
+        ports = range(server.media_port, server.media_port + server.workers)
+        return await self.stack.enter_async_context(Link(server.media_host or "127.0.0.1", ports, seed))
+
+    async def room_page(self, browser, server, link=None):
+        """A page for `rooms.js`, whose media passes the link."""
+        page = await self.page(browser, f"{server.url}/?media=none")
+        if browser.name == "firefox":
+            # With permission for camera or microphone a page may use loopback addresses.
+            await page.evaluate("navigator.mediaDevices.getUserMedia({ audio: true }).then(() => true)")
+        await page.evaluate(f"(() => {{ {ROOMS_SCRIPT}; return true; }})()")
+        if link:
+            await page.evaluate(f"window.rooms.through({json.dumps(link.ports)})")
+        return page
 
     async def page(self, browser, url, **options):
         page = await browser.page(url, **options)

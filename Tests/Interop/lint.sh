@@ -4,7 +4,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 web="$here/../../Sources/Control/Signalling/Web"
 if command -v node >/dev/null; then
-    for file in "$web/sluice.js" "$web/app.js" "$here/whip.js"; do
+    for file in "$web/sluice.js" "$web/app.js" "$here/whip.js" "$here/rooms.js"; do
         # As a module from standard input: a .js file without a package.json counts as CommonJS.
         node --input-type=module --check <"$file" || { echo "lint: $file does not parse" >&2; exit 1; }
     done

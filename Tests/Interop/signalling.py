@@ -13,8 +13,11 @@ class SignallingError(Exception):
 
 
 class Client:
-    def __init__(self, url):
+    """`on_frame` is called with every frame in the order of arrival; `ask` and `event` see it later."""
+
+    def __init__(self, url, on_frame=None):
         self.url = url.replace("http", "ws", 1) + "/v1/signal"
+        self.on_frame = on_frame
         self.numbers = itertools.count(1)
         self.replies = {}
         self.events = asyncio.Queue()
@@ -47,10 +50,12 @@ class Client:
             if message.type != aiohttp.WSMsgType.TEXT:
                 continue
             frame = json.loads(message.data)
+            if self.on_frame:
+                self.on_frame(frame)
             future = self.replies.pop(frame.get("id"), None)
             if future:
                 future.set_result(frame)
-            else:
+            elif not self.on_frame:
                 self.events.put_nowait(frame)
         self.events.put_nowait({"type": "closed", "payload": {"code": self.socket.close_code}})
 

@@ -30,13 +30,15 @@ window.interop ??= (() => {
         return { key, location, milliseconds };
     }
 
-    async function publish(path, { codec, width = 640, height = 360 } = {}) {
+    async function publish(path, { codec, width = 640, height = 360, encodings = [] } = {}) {
         const stream = await navigator.mediaDevices.getUserMedia({
             audio: true, video: { width, height, frameRate: 30 },
         });
         const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
         for (const track of stream.getTracks()) {
-            const transceiver = pc.addTransceiver(track, { direction: "sendonly", streams: [stream] });
+            const init = { direction: "sendonly", streams: [stream] };
+            if (track.kind === "video" && encodings.length > 0) init.sendEncodings = encodings;
+            const transceiver = pc.addTransceiver(track, init);
             if (track.kind === "video") preferCodec(transceiver, RTCRtpSender, codec);
         }
         return open(pc, path, { stream });
@@ -80,6 +82,8 @@ window.interop ??= (() => {
             if (entry.type === "inbound-rtp" && entry.packetsReceived > 0) {
                 inbound.push({
                     id: entry.id, kind: entry.kind, codec: codec(entry), packetsReceived: entry.packetsReceived,
+                    bytesReceived: entry.bytesReceived, totalSamplesReceived: entry.totalSamplesReceived,
+                    retransmittedPacketsReceived: entry.retransmittedPacketsReceived, mid: entry.mid,
                     packetsLost: entry.packetsLost, framesDecoded: entry.framesDecoded, freezeCount: entry.freezeCount,
                     totalFreezesDuration: entry.totalFreezesDuration,
                     frameWidth: entry.frameWidth, frameHeight: entry.frameHeight, timestamp: entry.timestamp,
@@ -90,6 +94,9 @@ window.interop ??= (() => {
                 outbound.push({
                     id: entry.id, kind: entry.kind, rid: entry.rid, codec: codec(entry), packetsSent: entry.packetsSent,
                     framesEncoded: entry.framesEncoded, frameWidth: entry.frameWidth, frameHeight: entry.frameHeight,
+                    bytesSent: entry.bytesSent, active: entry.active, targetBitrate: entry.targetBitrate,
+                    keyFramesEncoded: entry.keyFramesEncoded, pliCount: entry.pliCount,
+                    scalabilityMode: entry.scalabilityMode, limitation: entry.qualityLimitationReason,
                 });
             }
         });

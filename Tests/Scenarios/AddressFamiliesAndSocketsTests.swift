@@ -82,9 +82,10 @@ import Testing
                 socket: other
             )
             used = []
-            // Not heard: this client's own agent knows nothing of the check that was made by hand.
-            scene.talk(for: .seconds(1))
-            #expect(used == [other], "seed \(seed)")
+            // Not heard: this client's own agent knows nothing of the check that was made by hand, and its next consent
+            // check takes the media back.
+            scene.talk(for: .seconds(7))
+            #expect(used == [other, 1 - other], "seed \(seed)")
         }
     }
 }

@@ -41,6 +41,8 @@ package struct SimulatedNetwork {
     }
 
     package var impairment: Impairment
+    /// Links with a capacity and a queue, by the address that they lead to; they take the place of impairments.
+    private var links: [TransportAddress: (link: Link, start: Instant)] = [:]
     /// For one address as sender or receiver, in place of the general one.
     private var overrides: [TransportAddress: Impairment] = [:]
     /// A binary heap, earliest first.
@@ -58,7 +60,41 @@ package struct SimulatedNetwork {
         self.overrides[address] = impairment
     }
 
+    /// Puts a link in front of one address, in place of its impairment; `nil` takes it away.
+    ///
+    /// The link's schedules begin at `start`. Datagrams count with their IP and UDP headers.
+    package mutating func setLink(
+        _ configuration: LinkConfiguration?,
+        to address: TransportAddress,
+        from start: Instant
+    ) {
+        let seed = self.random.next()
+        self.links[address] = configuration.map { (Link($0, seed: seed), start) }
+    }
+
+    /// Returns `false` when there is no link to this address.
+    private mutating func sendOverLink(
+        _ bytes: [UInt8],
+        from: TransportAddress,
+        to: TransportAddress,
+        at now: Instant
+    ) -> Bool {
+        guard let start = self.links[to]?.start else { return false }
+        let time = max((now - start).count / 1_000, 0)
+        let wireBytes = bytes.count + SimulatedPacket.headerBytes
+        guard let outcome = self.links[to]?.link.send(bytes: wireBytes, at: time) else { return false }
+        guard case .arrives(let arrival, _, _) = outcome else {
+            self.lostCount += 1
+            return true
+        }
+        self.sentCount += 1
+        let instant = start + .microseconds(arrival)
+        self.push(Delivery(bytes: bytes, from: from, to: to, at: instant, order: self.sentCount))
+        return true
+    }
+
     package mutating func send(_ bytes: [UInt8], from: TransportAddress, to: TransportAddress, at now: Instant) {
+        if self.sendOverLink(bytes, from: from, to: to, at: now) { return }
         let path = self.overrides[from] ?? self.overrides[to] ?? self.impairment
         let copies = self.random.chance(path.duplication) ? 2 : 1
         for _ in 0..<copies {

@@ -15,7 +15,11 @@ extension Workload {
         var damaged = good
         damaged[4] ^= 1
         return [
-            Workload("STUN check, answered", allocates: true, repetitions: 1_000) { target.run($0, good) },
+            // As far apart as they are all answered.
+            Workload("STUN check, answered", allocates: true, repetitions: 1_000) {
+                target.run($0, good, every: .milliseconds(11))
+            },
+            Workload("STUN flood, right MAC", allocates: true, repetitions: 1_000) { target.run($0, good) },
             Workload("STUN flood, no STUN at all") { target.run($0, damaged) },
             Workload("STUN flood, unknown username") { target.run($0, stranger) },
             Workload("STUN flood, right username, forged MAC", allocates: true, repetitions: 1_000) {
@@ -49,11 +53,12 @@ extension Workload {
             self.harness = harness
         }
 
-        func run(_ count: Int, _ datagram: [UInt8]) {
+        func run(_ count: Int, _ datagram: [UInt8], every interval: Nanoseconds = .zero) {
             let source = TransportAddress(ipv4: 0xCB00_7101, port: 1_234)
             let bytes = UnsafeMutableRawBufferPointer(rebasing: self.buffer.bytes[0..<datagram.count])
             bytes.copyBytes(from: datagram)
             for _ in 0..<count {
+                self.harness.now = self.harness.now + interval
                 self.harness.router.receive(bytes, from: source, socket: 0, at: self.harness.now)
                 self.harness.router.flush()
             }

@@ -82,6 +82,8 @@ extension Workload {
                 rolloverCounter: UInt32(truncatingIfNeeded: self.sequence >> 16)
             )
             guard length > 0 else { fatalError("not sealed") }
+            // What timers left behind does not count.
+            self.harness.router.flush()
             self.harness.outbox.resetCounts()
             self.harness.router.receive(
                 UnsafeMutableRawBufferPointer(rebasing: bytes[0..<length]),

@@ -1,4 +1,5 @@
 package import Basics
+import CongestionControl
 import DTLS
 import ICE
 import MediaControl
@@ -29,8 +30,11 @@ package struct RouterHarness: ~Copyable {
                 sink: { bytes, destination, _ in outbox.take(bytes, to: destination) }
             )
         else { return nil }
+        var configuration = MediaRouter.Configuration(certificate: certificates.server)
+        // Nobody sends feedback here: the paths carry everything from the start.
+        configuration.estimator = EstimatorConfiguration(start: .kbps(500_000), maximum: .kbps(500_000))
         self.router = MediaRouter(
-            configuration: MediaRouter.Configuration(certificate: certificates.server),
+            configuration: configuration,
             egress: egress,
             wallClock: NTPTime(unixNanoseconds: Self.time * 1_000_000_000),
             randomSeed: 1,

@@ -11,19 +11,28 @@ struct AdminAPI: Sendable {
     let drain: DrainController
 
     func addRoutes(to api: RouterGroup<BasicRequestContext>) {
-        api.get("/rooms") { _, _ in try await self.rooms() }
-        api.get("/rooms/{room}") { _, context in try await self.room(context) }
-        api.delete("/rooms/{room}") { _, context in try await self.closeRoom(context) }
-        api.get("/rooms/{room}/participants/{participant}") { _, context in try await self.participant(context) }
-        api.delete("/rooms/{room}/participants/{participant}") { _, context in try await self.remove(context) }
-        api.post("/rooms/{room}/participants/{participant}/mute") { request, context in
-            try await self.mute(request, context)
-        }
-        api.get("/rooms/{room}/participants/{participant}/sdp") { _, context in try await self.sdp(context) }
-        api.post("/drain") { _, _ in
-            JSONResponse.make(["deadline": .integer(await self.drain.begin())], status: .accepted)
-        }
-        api.get("/workers") { _, _ in try await self.workers() }
+        let participant = "/rooms/{room}/participants/{participant}"
+        api.resource("/rooms", [(.get, { _, _ in try await self.rooms() })])
+        api.resource(
+            "/rooms/{room}",
+            [
+                (.get, { try await self.room($1) }), (.put, { try await self.configureRoom($0, $1) }),
+                (.delete, { try await self.closeRoom($1) }),
+            ]
+        )
+        api.resource(
+            RouterPath(participant),
+            [(.get, { try await self.participant($1) }), (.delete, { try await self.remove($1) })]
+        )
+        api.resource(RouterPath(participant + "/mute"), [(.post, { try await self.mute($0, $1) })])
+        api.resource(RouterPath(participant + "/sdp"), [(.get, { try await self.sdp($1) })])
+        api.resource("/drain", [(.post, { _, _ in await self.beginDraining() })])
+        api.resource("/workers", [(.get, { _, _ in try await self.workers() })])
+    }
+
+    private func beginDraining() async -> Response {
+        let deadline = WallClock.text(secondsSince1970: await self.drain.begin())
+        return JSONResponse.make(["deadline": .string(deadline)], status: .accepted)
     }
 
     // MARK: Rooms
@@ -46,7 +55,24 @@ struct AdminAPI: Sendable {
         let participants = await room.reports().map(Self.summary)
         return JSONResponse.make([
             "id": .string(room.id.value), "worker": JSONValue(room.workerIndex), "participants": .array(participants),
+            "lastN": JSONValue(await room.lastN ?? -1),
         ])
+    }
+
+    /// `{lastN?}`: sets the options of a room, and makes the room if there is none; an empty one goes after
+    /// `rooms.emptyTimeout` as usual.
+    private func configureRoom(_ request: Request, _ context: BasicRequestContext) async throws -> Response {
+        let name = context.parameters.get("room").flatMap(PercentEncoding.decode) ?? ""
+        guard RoomID.isValidName(name) else {
+            throw RoomError(.badMessage, "a room's name has 1 to 128 bytes and no control characters")
+        }
+        let body = try await self.body(of: request)
+        guard let count = (body["lastN"] ?? -1).integerValue, -1...1_000 ~= count else {
+            throw RoomError(.badMessage, "'lastN' is a number from 0 to 1000, or -1 for all")
+        }
+        let (room, isNew) = try await self.directory.make(RoomID(name))
+        if body["lastN"] != nil { await room.setLastN(count < 0 ? nil : Int(count)) }
+        return Response(status: isNew ? .created : .noContent)
     }
 
     private func closeRoom(_ context: BasicRequestContext) async throws -> Response {
@@ -74,13 +100,7 @@ struct AdminAPI: Sendable {
     /// `{trackId?, muted?}`: without a track all of the participant's; `muted` is true unless it says false.
     private func mute(_ request: Request, _ context: BasicRequestContext) async throws -> Response {
         let (room, id) = try await self.findParticipant(context)
-        var body: JSONValue = [:]
-        let buffer = try await request.body.collect(upTo: 4_096)
-        if buffer.readableBytes > 0 {
-            do throws(JSONError) { body = try JSONValue(parsing: Array(buffer.readableBytesView)) } catch {
-                throw RoomError(.badMessage, "the body is no JSON: \(error)")
-            }
-        }
+        let body = try await self.body(of: request)
         guard let isMuted = (body["muted"] ?? true).boolValue else {
             throw RoomError(.badMessage, "'muted' is true or false")
         }
@@ -91,6 +111,15 @@ struct AdminAPI: Sendable {
             try await room.mute(track, muted: isMuted, by: nil)
         }
         return Response(status: .noContent)
+    }
+
+    /// A JSON object; an empty one where there is no body.
+    private func body(of request: Request) async throws -> JSONValue {
+        let buffer = try await request.body.collect(upTo: 4_096)
+        guard buffer.readableBytes > 0 else { return [:] }
+        do throws(JSONError) { return try JSONValue(parsing: Array(buffer.readableBytesView)) } catch {
+            throw RoomError(.badMessage, "the body is no JSON: \(error)")
+        }
     }
 
     private func sdp(_ context: BasicRequestContext) async throws -> Response {

@@ -43,6 +43,10 @@ struct AdminErrorMiddleware: RouterMiddleware {
     ) async -> Response {
         do { return try await next(request, context) } catch let error as RoomError {
             return Self.problem(Self.status(for: error.code), error.message)
+        } catch let error as MethodNotAllowed {
+            var response = Self.problem(.methodNotAllowed, "the method is not for this resource")
+            response.headers[.allow] = error.allow
+            return response
         } catch let error as HTTPError {
             return Self.problem(error.status, error.body ?? error.status.reasonPhrase)
         } catch {

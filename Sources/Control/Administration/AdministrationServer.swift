@@ -79,7 +79,7 @@ package final class AdministrationServer: Service {
 
     private func addHealthRoutes(to router: Router<BasicRequestContext>) {
         let (directory, drain, metrics, isOverloaded) = (self.directory, self.drain, self.metrics, self.isOverloaded)
-        router.get("/metrics") { request, _ in
+        let scrape: @Sendable (Request, BasicRequestContext) async throws -> Response = { request, _ in
             await directory.recordGauges()
             let format = MetricsFormat(accept: request.headers[.accept])
             let text = await metrics(format)
@@ -89,12 +89,14 @@ package final class AdministrationServer: Service {
                 body: ResponseBody(byteBuffer: ByteBuffer(string: text))
             )
         }
-        router.get("/healthz") { _, _ in Self.health(.ok, "ok") }
-        router.get("/readyz") { _, _ in
+        let readiness: @Sendable (Request, BasicRequestContext) async throws -> Response = { _, _ in
             if drain.isDraining { return Self.health(.serviceUnavailable, "draining") }
             if await isOverloaded() { return Self.health(.serviceUnavailable, "overloaded") }
             return Self.health(.ok, "ready")
         }
+        router.resource("/metrics", [(.get, scrape)])
+        router.resource("/healthz", [(.get, { _, _ in Self.health(.ok, "ok") })])
+        router.resource("/readyz", [(.get, readiness)])
     }
 
     private static func health(_ status: HTTPResponse.Status, _ text: String) -> Response {

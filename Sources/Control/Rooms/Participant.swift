@@ -1,5 +1,5 @@
 import Basics
-package import MediaControl
+import MediaControl
 import Negotiation
 
 /// A participant's state; owned by its room's actor and never leaves it.
@@ -14,8 +14,7 @@ final class Participant {
     var name: String
     var metadata: JSONValue
     var resumeToken = RandomIdentifiers.token()
-    /// Must not block, and may be called from any thread.
-    var sink: @Sendable (RoomEvent) -> Void
+    var sink: EventSink
     /// Set while the WebSocket is lost.
     var detachedAt: Instant?
     /// `nil` before the first offer, and after the media session ended by itself.
@@ -27,8 +26,18 @@ final class Participant {
     /// Taken off by `unsubscribe`: not bound again by itself.
     var unwanted: Set<TrackID> = []
     var preferences: [TrackID: TrackPreference] = [:]
+    /// The tracks that last-N holds back, by the m-line on which they would be sent.
+    var heldBack: [String: TrackID] = [:]
+    var quality = QualityMonitor()
+    /// By the audio track that is published; only while its uplink loses packets or recovers from that.
+    var audioAdvice: [TrackID: AudioAdvice] = [:]
+    /// Whether it was told how the others' connections are.
+    var hasHeardQualities = false
+    /// When the others were last told of new metadata, and whether there is some that they were not told of.
+    var metadataToldAt: Instant?
+    var hasUntoldMetadata = false
 
-    init(_ request: JoinRequest, sink: @escaping @Sendable (RoomEvent) -> Void) {
+    init(_ request: JoinRequest, sink: @escaping EventSink) {
         self.kind = request.kind
         self.identity = request.identity
         self.grants = request.grants
@@ -42,6 +51,8 @@ final class Participant {
 
     /// Subscribers by WHEP are nobody's business but the operator's.
     var isHidden: Bool { self.kind == .whep }
+
+    func tell(_ event: RoomEvent) { _ = self.sink(event) }
 }
 
 /// A published track; owned by its room's actor.
@@ -75,6 +86,9 @@ package struct TrackPreference: Sendable, Equatable {
     /// 0...255; the highest is served first.
     package var priority: Int?
     package var paused: Bool
+
+    /// The priority of a tile that the user has pinned.
+    package static let pinned = 255
 
     package init(
         maxWidth: Int? = nil,

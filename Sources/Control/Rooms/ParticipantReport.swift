@@ -15,6 +15,8 @@ package struct ParticipantReport: Sendable {
     /// ICE passwords are not in it.
     package var lastOffer: String
     package var lastAnswer: String
+    /// Of the last full second; `nil` while no media flows.
+    package var quality: QualityScore?
 }
 
 extension Room {
@@ -30,7 +32,8 @@ extension Room {
             published: Dictionary(published, uniquingKeysWith: { _, last in last }),
             bindings: negotiation?.bindings ?? [:],
             lastOffer: Self.redacted(negotiation?.lastOffer ?? ""),
-            lastAnswer: Self.redacted(negotiation?.lastAnswer ?? "")
+            lastAnswer: Self.redacted(negotiation?.lastAnswer ?? ""),
+            quality: participant.quality.score
         )
         if let session = negotiation?.session { report.statistics = await self.worker.statistics(of: session) }
         return report
@@ -57,12 +60,11 @@ extension ParticipantReport {
         guard let statistics = self.statistics else {
             return ["transport": .null, "inbound": [], "outbound": []]
         }
-        let quality = QualityScore(statistics)?.json ?? .null
         return [
             "transport": statistics.transport.json,
             "inbound": .array(statistics.inbound.map { $0.json(track: self.published[$0.mid]) }),
             "outbound": .array(statistics.outbound.map { $0.json(track: self.bindings[$0.mid]) }),
-            "quality": quality,
+            "quality": self.quality?.json ?? .null,
         ]
     }
 }
@@ -72,6 +74,16 @@ extension QualityScore {
         [
             "score": .number(self.score), "fractionLost": JSONValue(self.fractionLost),
             "jitter": JSONValue(self.jitter), "roundTripTime": JSONValue(self.roundTripTime),
+            "uplink": self.uplink?.json ?? .null, "downlink": self.downlink?.json ?? .null,
+        ]
+    }
+}
+
+extension QualityScore.Direction {
+    fileprivate var json: JSONValue {
+        [
+            "score": .number(self.score), "fractionLost": JSONValue(self.fractionLost),
+            "jitter": JSONValue(self.jitter),
         ]
     }
 }
@@ -132,7 +144,10 @@ extension LayerSelection {
         var members: [String: JSONValue] = [
             "spatial": JSONValue(self.spatial), "temporal": JSONValue(self.temporal),
             "targetBitrate": .integer(self.targetBitrate.bitsPerSecond), "reason": .string(self.reason),
+            "paused": .bool(self.spatial < 0 || self.isPausedForBandwidth),
         ]
+        if let estimate = self.estimate { members["estimate"] = .integer(estimate.bitsPerSecond) }
+        if let needs = self.nextLayerNeeds { members["nextLayerNeeds"] = .integer(needs.bitsPerSecond) }
         if let width = self.width { members["width"] = JSONValue(width) }
         if let height = self.height { members["height"] = JSONValue(height) }
         return .object(members)

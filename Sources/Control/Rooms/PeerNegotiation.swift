@@ -32,14 +32,17 @@ struct PeerNegotiation {
     }
 
     /// Takes an offer. Bindings of m-lines that the offer ended are dropped.
-    mutating func receive(offer: String, grants: Grants) throws(RoomError) {
+    ///
+    /// - Parameters:
+    ///   - canPublish, canSubscribe: whether m-lines in that direction are answered with more than `inactive`.
+    mutating func receive(offer: String, canPublish: Bool, canSubscribe: Bool) throws(RoomError) {
         var generator = SystemRandomNumberGenerator()
         let previous = self.negotiated
         do throws(NegotiationError) {
             let negotiated = try self.negotiator.receive(
                 offer: offer,
-                canPublish: grants.publish,
-                canSubscribe: grants.subscribe,
+                canPublish: canPublish,
+                canSubscribe: canSubscribe,
                 using: &generator
             )
             self.negotiated = negotiated

@@ -16,7 +16,7 @@ extension Room {
         case .firstMedia(_, let after):
             Timer(label: "sluice_join_duration_seconds").recordNanoseconds(max(after.count, 0))
         case .layersChanged(let source, let codec, let layers):
-            guard let track = self.tracks.values.first(where: { $0.source == source }) else { return }
+            guard let track = self.sources[source].flatMap({ self.tracks[$0] }) else { return }
             guard track.info.codec != codec || track.info.layers != layers else { return }
             self.tracks[track.id]?.info.codec = codec
             self.tracks[track.id]?.info.layers = layers
@@ -26,9 +26,11 @@ extension Room {
                 let participant = self.participants.values.first(where: { $0.negotiation?.session == section.session }),
                 let track = participant.negotiation?.bindings[section.mid]
             else { return }
-            participant.sink(.layer(track, selection))
-        case .layersWanted, .audioActivity:
-            break
+            participant.tell(.layer(track, selection))
+        case .layersWanted(let source, let rids):
+            guard let id = self.sources[source], let track = self.tracks[id] else { return }
+            self.participants[track.publisher]?.tell(.layersWanted(id, rids: rids))
+        case .audioActivity(let activities): await self.heard(activities)
         }
     }
 
@@ -48,17 +50,44 @@ extension Room {
         if participant.kind != .websocket { await self.drop(participant, reason: .mediaEnded) }
     }
 
-    /// Measures everybody's connection and tells them.
+    /// Measures everybody's connection, once a second. Everybody is told of their own; of the others' when they change by
+    /// more than half a point, and once after joining.
     func reportQuality() async {
+        var news: Set<ParticipantID> = []
         for id in self.order {
-            guard let participant = self.participants[id], participant.kind == .websocket,
-                let session = participant.negotiation?.session,
-                let statistics = await self.worker.statistics(of: session),
-                let score = QualityScore(statistics)
+            guard let participant = self.participants[id], let session = participant.negotiation?.session,
+                let statistics = await self.worker.statistics(of: session)
             else { continue }
-            // From what it is sent: the score of its downlink.
-            Recorder(label: "sluice_quality_score", dimensions: [("direction", "out")]).record(score.score)
-            participant.sink(.quality(id, score))
+            let previous = participant.quality.score
+            participant.quality.update(statistics)
+            guard let score = participant.quality.score else { continue }
+            for (direction, part) in [("in", score.uplink), ("out", score.downlink)] {
+                guard let part else { continue }
+                Recorder(label: "sluice_quality_score", dimensions: [("direction", direction)]).record(part.score)
+            }
+            if !participant.isHidden, previous?.score.rounded() != score.score.rounded() { news.insert(id) }
+            participant.tell(.quality(id, score))
+            self.adviseAudioBitrate(participant, roundTripTime: score.roundTripTime)
+        }
+        for listener in self.participants.values {
+            let subjects = listener.hasHeardQualities ? Array(news) : self.order
+            listener.hasHeardQualities = true
+            for id in subjects where id != listener.id {
+                guard let subject = self.participants[id], !subject.isHidden, let score = subject.quality.score else {
+                    continue
+                }
+                listener.tell(.quality(id, score))
+            }
+        }
+    }
+
+    private func adviseAudioBitrate(_ participant: Participant, roundTripTime: Double?) {
+        for track in self.tracks(of: participant.id) where track.info.kind == .audio {
+            guard let measured = participant.quality.audio[track.source.mid] else { continue }
+            var advice = participant.audioAdvice[track.id] ?? AudioAdvice(measured: measured.bitrate)
+            let bitrate = advice.update(fractionLost: measured.fractionLost, roundTripTime: roundTripTime)
+            participant.audioAdvice[track.id] = advice.isOver ? nil : advice
+            if let bitrate { participant.tell(.bitrateHint(track.id, bitrate)) }
         }
     }
 }

@@ -23,44 +23,65 @@ extension Room {
         await self.enter()
         defer { self.leaveTurn() }
         let participant = try self.participant(id)
+        let prepared = try await self.prepare(sdp, from: participant)
+        return await self.commit(prepared, for: participant)
+    }
+
+    /// An offer that the media worker has agreed to and the room does not know of yet.
+    struct PreparedOffer {
+        var negotiation: PeerNegotiation
+        var newBindings: [String: TrackID]
+        var answer: String
+    }
+
+    func prepare(_ sdp: String, from participant: Participant) async throws(RoomError) -> PreparedOffer {
         var negotiation = try await self.receive(sdp, from: participant)
         try self.checkPublishing(of: participant, negotiation)
-
         let newBindings = self.chooseTracks(for: participant, in: &negotiation)
         let answer = negotiation.answer(labels: self.labels(for: negotiation))
         try await self.apply(negotiation)
+        return PreparedOffer(negotiation: negotiation, newBindings: newBindings, answer: answer)
+    }
 
+    func commit(_ prepared: PreparedOffer, for participant: Participant) async -> AnsweredOffer {
+        var negotiation = prepared.negotiation
+        // A track may have gone with whom this participant has replaced.
+        negotiation.bindings = negotiation.bindings.filter { self.tracks[$0.value] != nil }
         let isNew = participant.negotiation?.session != negotiation.session
         if isNew {
             if let previous = participant.negotiation { await self.end(previous, isClosed: false) }
             self.sessions.insert(negotiation.session, room: self)
         }
         participant.negotiation = negotiation
-        let failed = await self.bind(newBindings, for: participant)
+        participant.heldBack = participant.heldBack.filter { negotiation.bindings[$0.key] == $0.value && !isNew }
+        let failed = await self.bind(prepared.newBindings, for: participant)
         await self.updatePublished(of: participant, replacing: isNew)
 
         let bindings = negotiation.negotiated?.sections.compactMap { section in
             negotiation.bindings[section.mid].map { AnsweredOffer.Binding(mid: section.mid, track: $0) }
         }
-        return AnsweredOffer(sdp: answer, bindings: bindings?.filter { !failed.contains($0.mid) } ?? [])
+        return AnsweredOffer(sdp: prepared.answer, bindings: bindings?.filter { !failed.contains($0.mid) } ?? [])
     }
 
     private func receive(_ sdp: String, from participant: Participant) async throws(RoomError) -> PeerNegotiation {
+        // Who may not publish is told so by `checkPublishing`; a viewer by WHEP may have a player that offers to send.
+        let canPublish = participant.kind != .whep
+        let canSubscribe = participant.grants.subscribe
         var fresh = PeerNegotiation(codecs: self.settings.codecs, endpoint: self.worker.endpoint)
         guard let current = participant.negotiation else {
-            try fresh.receive(offer: sdp, grants: participant.grants)
+            try fresh.receive(offer: sdp, canPublish: canPublish, canSubscribe: canSubscribe)
             return fresh
         }
         var next = current
         let refusal: RoomError?
         do throws(RoomError) {
-            try next.receive(offer: sdp, grants: participant.grants)
+            try next.receive(offer: sdp, canPublish: canPublish, canSubscribe: canSubscribe)
             refusal = nil
         } catch { refusal = error }
         if refusal == nil, !next.isOtherPeer(than: current) { return next }
         // A page that starts again comes with another peer connection: another certificate, and m-lines from zero.
         do throws(RoomError) {
-            try fresh.receive(offer: sdp, grants: participant.grants)
+            try fresh.receive(offer: sdp, canPublish: canPublish, canSubscribe: canSubscribe)
         } catch { throw refusal ?? error }
         if let refusal, !fresh.isOtherPeer(than: current) { throw refusal }
         return fresh
@@ -118,122 +139,5 @@ extension Room {
     /// The client's ICE user name fragment in use; `nil` before the first offer.
     package func remoteUsernameFragment(of id: ParticipantID) -> String? {
         self.participants[id]?.negotiation?.negotiated?.transport.usernameFragment
-    }
-
-    // MARK: Publishing
-
-    /// Says what m-lines are, before or after the offer that brings them.
-    package func declare(_ intents: [PublishIntent], by id: ParticipantID) async throws(RoomError) {
-        await self.enter()
-        defer { self.leaveTurn() }
-        let participant = try self.participant(id)
-        for intent in intents { try self.check(intent.source, grants: participant.grants) }
-        var declared = participant.intents
-        for intent in intents { declared[intent.mid] = intent }
-        if declared.count > self.settings.maxTracksPerParticipant {
-            // M-lines that have gone: a client that shares its screen again and again uses up mids, not tracks.
-            let present = Set(participant.negotiation?.negotiated?.sections.map(\.mid) ?? [])
-            let named = Set(intents.map(\.mid))
-            declared = declared.filter { present.contains($0.key) || named.contains($0.key) }
-        }
-        guard declared.count <= max(self.settings.maxTracksPerParticipant, 1) else {
-            throw RoomError(.forbidden, "more than \(self.settings.maxTracksPerParticipant) tracks")
-        }
-        participant.intents = declared
-        var isChanged = false
-        for track in self.tracks(of: id) {
-            guard let intent = declared[track.source.mid] else { continue }
-            isChanged = isChanged || track.info.source != intent.source || track.info.name != intent.name
-            self.tracks[track.id]?.info.source = intent.source
-            self.tracks[track.id]?.info.name = intent.name
-        }
-        if isChanged { self.broadcastChange(of: participant) }
-    }
-
-    private func check(_ source: TrackSource, grants: Grants) throws(RoomError) {
-        guard grants.publish else { throw RoomError(.forbidden, "the token does not allow publishing") }
-        if let allowed = grants.publishSources, !allowed.contains(source) {
-            throw RoomError(.forbidden, "the token does not allow publishing '\(source.rawValue)'")
-        }
-    }
-
-    private func checkPublishing(of participant: Participant, _ negotiation: PeerNegotiation) throws(RoomError) {
-        let published = negotiation.published
-        guard published.count <= self.settings.maxTracksPerParticipant else {
-            throw RoomError(.forbidden, "more than \(self.settings.maxTracksPerParticipant) tracks")
-        }
-        for section in published {
-            try self.check(self.intent(for: section, of: participant).source, grants: participant.grants)
-        }
-    }
-
-    private func intent(for section: NegotiatedSection, of participant: Participant) -> PublishIntent {
-        let source: TrackSource = section.kind == .audio ? .microphone : .camera
-        return participant.intents[section.mid] ?? PublishIntent(mid: section.mid, source: source)
-    }
-
-    /// Makes the tracks of a participant those of its last offer.
-    private func updatePublished(of participant: Participant, replacing isNewSession: Bool) async {
-        guard let negotiation = participant.negotiation else { return }
-        let published = negotiation.published
-        let current = self.tracks(of: participant.id)
-        let mids = Set(published.map(\.mid))
-        for track in current where track.source.session != negotiation.session || !mids.contains(track.source.mid) {
-            await self.unpublish(track)
-        }
-        let known = Set(current.filter { $0.source.session == negotiation.session }.map(\.source.mid))
-        for section in published {
-            if known.contains(section.mid) {
-                self.renewCodecs(of: section, session: negotiation.session)
-            } else {
-                await self.publish(section, session: negotiation.session, by: participant)
-            }
-        }
-    }
-
-    private func renewCodecs(of section: NegotiatedSection, session: SessionID) {
-        let source = PublishedTrack(session: session, mid: section.mid)
-        guard let track = self.tracks.values.first(where: { $0.source == source }) else { return }
-        self.tracks[track.id]?.codecs = section.codecs.map(\.codec)
-    }
-
-    private func publish(_ section: NegotiatedSection, session: SessionID, by participant: Participant) async {
-        guard let codec = section.codecs.first?.codec else { return }
-        let intent = self.intent(for: section, of: participant)
-        let info = TrackInfo(
-            id: RandomIdentifiers.track(),
-            kind: section.kind,
-            source: intent.source,
-            name: intent.name,
-            muted: false,
-            codec: codec,
-            layers: section.rids.map { LayerState(rid: $0, active: true) }
-        )
-        let track = Track(
-            id: info.id,
-            publisher: participant.id,
-            source: PublishedTrack(session: session, mid: section.mid),
-            info: info,
-            codecs: section.codecs.map(\.codec)
-        )
-        self.tracks[track.id] = track
-        self.trackOrder.append(track.id)
-        self.broadcast(.trackPublished(participant.id, info, mid: nil), except: participant.id)
-        participant.sink(.trackPublished(participant.id, info, mid: section.mid))
-        for id in self.order {
-            if let other = self.participants[id], other !== participant { await self.fillFreeSections(of: other) }
-        }
-    }
-
-    /// Ends a track: its m-lines become free, and take the next track that waits for one.
-    func unpublish(_ track: Track) async {
-        guard self.tracks.removeValue(forKey: track.id) != nil else { return }
-        self.trackOrder.removeAll { $0 == track.id }
-        self.broadcast(.trackUnpublished(track.id))
-        for id in self.order {
-            guard let subscriber = self.participants[id] else { continue }
-            await self.unbind(track.id, from: subscriber)
-            await self.fillFreeSections(of: subscriber)
-        }
     }
 }

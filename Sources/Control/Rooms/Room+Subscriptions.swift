@@ -81,6 +81,7 @@ extension Room {
         participant.preferences[track.id] = preference
         guard let negotiation = participant.negotiation, let mid = negotiation.mid(of: track.id) else { return }
         await self.tell(preference, insteadOf: previous, for: SectionReference(session: negotiation.session, mid: mid))
+        if preference.priority != previous.priority { await self.applyLastN(to: participant) }
     }
 
     /// Tells the worker what has changed.
@@ -174,7 +175,7 @@ extension Room {
         participant.negotiation = negotiation
         let failed = await self.bind(chosen, for: participant)
         for (mid, track) in chosen.sorted(by: { $0.key < $1.key }) where !failed.contains(mid) {
-            participant.sink(.subscribed(track, mid: mid))
+            participant.tell(.subscribed(track, mid: mid))
         }
     }
 
@@ -185,6 +186,8 @@ extension Room {
         for (mid, id) in bindings {
             guard let track = self.tracks[id] else { continue }
             let section = SectionReference(session: session, mid: mid)
+            // A new binding starts with nothing that holds it back.
+            participant.heldBack[mid] = nil
             do throws(MediaError) {
                 try await self.worker.bind(track.source, to: section)
                 if let preference = participant.preferences[id] {
@@ -198,6 +201,7 @@ extension Room {
                 participant.unwanted.insert(id)
             }
         }
+        await self.applyLastN(to: participant)
         return failed
     }
 
@@ -209,6 +213,7 @@ extension Room {
         }
         guard let negotiation = participant.negotiation, let mid = negotiation.mid(of: track) else { return }
         participant.negotiation?.bindings[mid] = nil
+        participant.heldBack[mid] = nil
         await self.worker.unbind(SectionReference(session: negotiation.session, mid: mid))
     }
 }

@@ -1,7 +1,6 @@
 package import Basics
 import Logging
 import MediaControl
-import Negotiation
 
 /// One room: who is in it, what they publish, and who is sent what.
 ///
@@ -11,7 +10,10 @@ package actor Room {
     package nonisolated let id: RoomID
     nonisolated let worker: any MediaWorkerControl
     let sessions: SessionIndex
+    let pulses: PulseList
     let logger: Logger
+    /// Monotonic time.
+    let now: @Sendable () -> Instant
     var settings: RoomSettings
     var participants: [ParticipantID: Participant] = [:]
     /// In order of joining.
@@ -19,8 +21,13 @@ package actor Room {
     var tracks: [TrackID: Track] = [:]
     /// In order of publication.
     var trackOrder: [TrackID] = []
-    private var emptySince: Instant?
-    private(set) var isClosed = false
+    /// The tracks by where they come from.
+    var sources: [PublishedTrack: TrackID] = [:]
+    var conversation = Conversation()
+    /// What the operator has set for this room alone; outlives a reload.
+    var ownLastN: Int??
+    var emptySince: Instant?
+    var isClosed = false
 
     private var isBusy = false
     private var waiting: [CheckedContinuation<Void, Never>] = []
@@ -30,15 +37,18 @@ package actor Room {
         worker: any MediaWorkerControl,
         settings: RoomSettings,
         sessions: SessionIndex,
+        pulses: PulseList,
         logger: Logger,
-        now: Instant
+        now: @escaping @Sendable () -> Instant
     ) {
         self.id = id
         self.worker = worker
         self.settings = settings
         self.sessions = sessions
+        self.pulses = pulses
         self.logger = logger
-        self.emptySince = now
+        self.now = now
+        self.emptySince = now()
     }
 
     // MARK: One request at a time
@@ -56,160 +66,39 @@ package actor Room {
         if self.waiting.isEmpty { self.isBusy = false } else { self.waiting.removeFirst().resume() }
     }
 
-    // MARK: Coming and going
-
-    /// - Throws: `roomFull`. `nil` when the room was closed in the meantime: the caller makes a new one.
-    func join(
-        _ request: JoinRequest,
-        sink: @escaping @Sendable (RoomEvent) -> Void
-    ) async throws(RoomError) -> JoinedRoom? {
-        await self.enter()
-        defer { self.leaveTurn() }
-        guard !self.isClosed else { return nil }
-        let isTakeover: (Participant) -> Bool = {
-            !$0.isHidden && request.kind != .whep && $0.identity == request.identity
-        }
-        let previous = self.participants.values.first(where: isTakeover)
-        if self.settings.maxParticipants > 0, previous == nil, self.participants.count >= self.settings.maxParticipants
-        {
-            throw RoomError(.roomFull, "the room has its \(self.settings.maxParticipants) participants")
-        }
-        if let previous { await self.drop(previous, reason: .duplicateIdentity) }
-
-        let participant = Participant(request, sink: sink)
-        self.participants[participant.id] = participant
-        self.order.append(participant.id)
-        self.emptySince = nil
-        if !participant.isHidden {
-            self.broadcast(.participantJoined(self.info(of: participant)), except: participant.id)
-        }
-        return self.joined(participant)
-    }
-
-    /// A WebSocket that came back for the media of a lost one. The token is good once.
-    func resume(token: String, sink: @escaping @Sendable (RoomEvent) -> Void) async -> JoinedRoom? {
-        await self.enter()
-        defer { self.leaveTurn() }
-        let isResumed: (Participant) -> Bool = {
-            $0.kind == .websocket && constantTimeEqual(Array($0.resumeToken.utf8), Array(token.utf8))
-        }
-        guard let participant = self.participants.values.first(where: isResumed) else { return nil }
-        // The old connection may not have noticed yet that it is dead.
-        if participant.detachedAt == nil { participant.sink(.resumedElsewhere) }
-        participant.sink = sink
-        participant.detachedAt = nil
-        participant.resumeToken = RandomIdentifiers.token()
-        return self.joined(participant)
-    }
-
-    private func joined(_ participant: Participant) -> JoinedRoom {
-        JoinedRoom(
-            room: self,
-            participant: participant.id,
-            identity: participant.identity,
-            resumeToken: participant.resumeToken,
-            participants: self.visibleParticipants.filter { $0.id != participant.id }
-        )
-    }
-
-    /// The participant goes by its own wish.
-    package func leave(_ id: ParticipantID) async {
-        await self.enter()
-        defer { self.leaveTurn() }
-        guard let participant = self.participants[id] else { return }
-        await self.drop(participant, reason: .left)
-    }
-
-    /// The WebSocket was lost: the media stays for `resume`. `token` is the one of the lost connection: after a
-    /// resumption the loss of the old connection means nothing.
-    package func detach(_ id: ParticipantID, resumeToken token: String, at now: Instant) async {
-        await self.enter()
-        defer { self.leaveTurn() }
-        guard let participant = self.participants[id], participant.resumeToken == token else { return }
-        participant.detachedAt = now
-        participant.sink = { _ in }
-    }
-
-    /// Takes a participant out, for the operator.
-    package func remove(_ id: ParticipantID, reason: LeaveReason = .removed) async throws(RoomError) {
-        await self.enter()
-        defer { self.leaveTurn() }
-        await self.drop(try self.participant(id), reason: reason)
-    }
-
-    /// Ends the room for everybody.
-    package func close() async {
-        await self.enter()
-        defer { self.leaveTurn() }
-        self.isClosed = true
-        for id in self.order {
-            if let participant = self.participants[id] { await self.drop(participant, reason: .roomClosed) }
-        }
-    }
-
-    /// Removes the participants whose time to resume is over. Returns whether the room has been empty for so long that
-    /// it is over too; it is closed then.
-    func tick(at now: Instant, closesWhenEmpty: Bool) async -> Bool {
-        await self.enter()
-        defer { self.leaveTurn() }
-        for participant in self.participants.values {
-            guard let detachedAt = participant.detachedAt, now - detachedAt >= self.settings.resumeTimeout else {
-                continue
-            }
-            await self.drop(participant, reason: .connectionLost)
-        }
-        guard self.participants.isEmpty else {
-            self.emptySince = nil
-            return false
-        }
-        let emptySince = self.emptySince ?? now
-        self.emptySince = emptySince
-        if closesWhenEmpty || now - emptySince >= self.settings.emptyTimeout { self.isClosed = true }
-        return self.isClosed
-    }
-
-    func drop(_ participant: Participant, reason: LeaveReason) async {
-        guard self.participants.removeValue(forKey: participant.id) != nil else { return }
-        self.order.removeAll { $0 == participant.id }
-        for track in self.tracks(of: participant.id) { await self.unpublish(track) }
-        if let negotiation = participant.negotiation { await self.end(negotiation, isClosed: false) }
-        participant.negotiation = nil
-        if reason == .removed { participant.onRemoved() }
-        participant.sink(.removed(reason))
-        if !participant.isHidden { self.broadcast(.participantLeft(participant.id, reason)) }
-    }
-
     // MARK: What others see
 
-    package func update(_ settings: RoomSettings) { self.settings = settings }
-
-    package func setMetadata(_ metadata: JSONValue, of id: ParticipantID) async throws(RoomError) {
-        guard metadata.bytes.count <= JoinRequest.maxMetadataBytes else {
-            throw RoomError(.badMessage, "metadata is larger than \(JoinRequest.maxMetadataBytes) bytes")
-        }
+    package func update(_ settings: RoomSettings) async {
         await self.enter()
         defer { self.leaveTurn() }
-        let participant = try self.participant(id)
-        participant.metadata = metadata
-        self.broadcastChange(of: participant)
+        self.settings = settings
+        if let ownLastN = self.ownLastN { self.settings.lastN = ownLastN }
+        await self.applyLastN()
     }
 
-    /// Passes a message of one participant on to another.
+    /// Passes a message of one participant on to another, also to itself. There is no order between these and the
+    /// room's own messages.
+    ///
+    /// - Throws: `noSuchParticipant`, also for one whose connection is lost at the moment; `rateLimited` when the other
+    ///   does not keep up with what it is told.
     package func relay(type: String, payload: JSONValue, from sender: ParticipantID, to receiver: String)
         throws(RoomError)
     {
         _ = try self.participant(sender)
-        guard let target = self.participants[ParticipantID(receiver)], !target.isHidden else {
+        guard let target = self.participants[ParticipantID(receiver)], !target.isHidden, target.detachedAt == nil else {
             throw RoomError(.noSuchParticipant, "no participant '\(receiver.prefix(64))' in this room")
         }
-        target.sink(.relayed(type: type, from: sender, payload: payload))
+        guard target.sink(.relayed(type: type, from: sender, payload: payload)) else {
+            throw RoomError(.rateLimited, "the other participant does not keep up with its messages")
+        }
     }
 
     func broadcast(_ event: RoomEvent, except excluded: ParticipantID? = nil) {
-        for id in self.order where id != excluded { self.participants[id]?.sink(event) }
+        for id in self.order where id != excluded { self.participants[id]?.tell(event) }
     }
 
     func broadcastChange(of participant: Participant) {
+        participant.hasUntoldMetadata = false
         guard !participant.isHidden else { return }
         self.broadcast(.participantChanged(self.info(of: participant)))
     }
@@ -257,14 +146,4 @@ package actor Room {
         let matches = self.participants.values.filter { $0.identity == name }
         return matches.count == 1 ? matches.first?.id : nil
     }
-}
-
-/// What a participant is told on joining.
-package struct JoinedRoom: Sendable {
-    package let room: Room
-    package let participant: ParticipantID
-    package let identity: String
-    package let resumeToken: String
-    /// The others, in order of joining.
-    package let participants: [ParticipantInfo]
 }

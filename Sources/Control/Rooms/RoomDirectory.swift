@@ -7,6 +7,7 @@ import Metrics
 package actor RoomDirectory {
     private let workers: any MediaWorkers
     private let sessions = SessionIndex()
+    private let pulses = PulseList()
     private let logger: Logger
     private let now: @Sendable () -> Instant
     private var settings: RoomSettings
@@ -45,27 +46,45 @@ package actor RoomDirectory {
     package func join(
         _ id: RoomID,
         _ request: JoinRequest,
-        sink: @escaping @Sendable (RoomEvent) -> Void
+        sink: @escaping EventSink
     ) async throws(RoomError) -> JoinedRoom {
         while true {
-            guard self.drainDeadline == nil else { throw RoomError(.draining, "the server is shutting down") }
             let room = try self.roomForJoin(id)
             if let joined = try await room.join(request, sink: sink) { return joined }
             // Closed between the look-up and the join.
-            if self.rooms[id] === room { self.rooms[id] = nil }
+            self.forget(room)
         }
     }
+
+    /// Joins with an offer (WHIP, WHEP); nobody hears of a participant whose offer is refused.
+    ///
+    /// - Throws: `draining`, `roomFull`, and what `Room.offer` throws.
+    package func join(
+        _ id: RoomID,
+        _ request: JoinRequest,
+        offer sdp: String,
+        sink: @escaping EventSink
+    ) async throws(RoomError) -> (joined: JoinedRoom, answer: AnsweredOffer) {
+        while true {
+            let room = try self.roomForJoin(id)
+            if let result = try await room.join(request, offer: sdp, sink: sink) { return result }
+            self.forget(room)
+        }
+    }
+
+    private func forget(_ room: Room) { if self.rooms[room.id] === room { self.rooms[room.id] = nil } }
 
     /// `nil` when nothing waits for this token. A server that drains lets its own participants come back.
     package func resume(
         _ id: RoomID,
         token: String,
-        sink: @escaping @Sendable (RoomEvent) -> Void
+        sink: @escaping EventSink
     ) async -> JoinedRoom? {
         await self.rooms[id]?.resume(token: token, sink: sink)
     }
 
     private func roomForJoin(_ id: RoomID) throws(RoomError) -> Room {
+        guard self.drainDeadline == nil else { throw RoomError(.draining, "the server is shutting down") }
         if let room = self.rooms[id] { return room }
         guard self.rooms.count < self.settings.maxRooms else {
             throw RoomError(.roomFull, "the server has its \(self.settings.maxRooms) rooms")
@@ -75,14 +94,21 @@ package actor RoomDirectory {
             worker: self.workers.workerForNewRoom(),
             settings: self.settings,
             sessions: self.sessions,
+            pulses: self.pulses,
             logger: self.logger,
-            now: self.now()
+            now: self.now
         )
         self.rooms[id] = room
         return room
     }
 
-    // MARK: Looking and ending
+    // MARK: Looking, making and ending
+
+    /// The room of this name, made if there is none. - Throws: `draining`, `roomFull`.
+    package func make(_ id: RoomID) throws(RoomError) -> (room: Room, isNew: Bool) {
+        let isNew = self.rooms[id] == nil
+        return (try self.roomForJoin(id), isNew)
+    }
 
     package func room(_ id: RoomID) -> Room? { self.rooms[id] }
 
@@ -114,31 +140,53 @@ package actor RoomDirectory {
 
     // MARK: Time and media
 
-    /// Takes the events of the workers. Await one before handing over the next: their order matters.
-    package nonisolated func handle(_ event: MediaEvent) async {
-        let room: Room? =
-            switch event {
-            case .connected(let session), .ended(let session, _), .firstMedia(let session, _):
-                self.sessions.room(of: session)
-            case .layersChanged(let track, _, _): self.sessions.room(of: track.session)
-            case .selectionChanged(let section, _): self.sessions.room(of: section.session)
-            case .layersWanted(let track, _): self.sessions.room(of: track.session)
-            case .audioActivity: nil
+    /// The part of a worker's event that each room is to take.
+    nonisolated func shares(of event: MediaEvent) -> [(room: Room, event: MediaEvent)] {
+        let session: SessionID
+        switch event {
+        case .connected(let of), .ended(let of, _), .firstMedia(let of, _): session = of
+        case .layersChanged(let track, _, _), .layersWanted(let track, _): session = track.session
+        case .selectionChanged(let section, _): session = section.session
+        case .audioActivity(let activities):
+            // A worker has many rooms, and says in one how loud all of them are.
+            var shares: [(room: Room, activities: [AudioActivity])] = []
+            for activity in activities {
+                guard let room = self.sessions.room(of: activity.track.session) else { continue }
+                if let index = shares.firstIndex(where: { $0.room === room }) {
+                    shares[index].activities.append(activity)
+                } else {
+                    shares.append((room, [activity]))
+                }
             }
-        await room?.handle(event)
+            return shares.map { ($0.room, .audioActivity($0.activities)) }
+        }
+        return self.sessions.room(of: session).map { [($0, event)] } ?? []
     }
 
-    /// Once a second: ends what was lost or empty for too long, and reports everybody's quality.
-    package func tick() async {
-        let now = self.now()
-        for (id, room) in self.rooms {
-            if await room.tick(at: now, closesWhenEmpty: self.drainDeadline != nil) {
-                if self.rooms[id] === room { self.rooms[id] = nil }
-            } else {
-                await room.reportQuality()
-            }
+    /// Takes an event of a worker, and returns when the rooms have dealt with it. `run` does the same without having
+    /// one room wait for another.
+    package nonisolated func handle(_ event: MediaEvent) async {
+        for share in self.shares(of: event) { await share.room.handle(share.event) }
+    }
+
+    /// Once a second for each room: ends what was lost or empty for too long, and reports everybody's quality.
+    private func tick(_ room: Room) async {
+        if await room.tick(at: self.now(), closesWhenEmpty: self.drainDeadline != nil) {
+            self.forget(room)
+        } else {
+            await room.reportQuality()
         }
-        await self.recordGauges()
+    }
+
+    /// One second's work for all rooms; returns when all have done it.
+    package func tick() async {
+        await self.pulse()
+        for room in self.all { await self.tick(room) }
+    }
+
+    /// Lets the rooms that asked for it say what they could not say at once; within 100 ms of their asking.
+    package func pulse() async {
+        for room in self.pulses.takeAll() { await room.pulse(at: self.now()) }
     }
 
     /// Brings the gauges up to date, as before each scrape.
@@ -152,18 +200,53 @@ package actor RoomDirectory {
         }
     }
 
-    /// Runs until it is cancelled: the events of the workers, and the clock.
+    /// Runs until it is cancelled: the events of the workers, and the clock. Each room works through what is its own;
+    /// one that waits for its worker delays no other.
     package func run(events: AsyncStream<MediaEvent>) async {
         await withTaskGroup(of: Void.self) { group in
-            group.addTask { for await event in events { await self.handle(event) } }
-            group.addTask {
-                while !Task.isCancelled {
-                    do { try await Task.sleep(for: .seconds(1)) } catch { return }
-                    await self.tick()
-                }
-            }
+            group.addTask { await self.distribute(events) }
+            group.addTask { await self.runClock() }
             await group.next()
             group.cancelAll()
+        }
+    }
+
+    private nonisolated func distribute(_ events: AsyncStream<MediaEvent>) async {
+        let inboxes = RoomInboxes<MediaEvent>()
+        await withDiscardingTaskGroup { group in
+            for await event in events {
+                for (room, share) in self.shares(of: event) where inboxes.post(share, to: room) {
+                    group.addTask { while let event = inboxes.next(for: room) { await room.handle(event) } }
+                }
+            }
+        }
+    }
+
+    private nonisolated func runClock() async {
+        let inboxes = RoomInboxes<Tick>()
+        await withDiscardingTaskGroup { group in
+            for count in 1... {
+                do { try await Task.sleep(for: .milliseconds(100)) } catch { return }
+                var due = self.pulses.takeAll().map { (room: $0, tick: Tick.pulse) }
+                if count.isMultiple(of: 10) { due += await self.all.map { ($0, .second) } }
+                for (room, tick) in due where inboxes.post(tick, to: room) {
+                    group.addTask { while let tick = inboxes.next(for: room) { await self.perform(tick, in: room) } }
+                }
+            }
+        }
+    }
+
+    private enum Tick: RoomInboxItem {
+        case pulse, second
+
+        /// A room that is late has nothing to make up for.
+        var supersedes: Tick? { self }
+    }
+
+    private func perform(_ tick: Tick, in room: Room) async {
+        switch tick {
+        case .pulse: await room.pulse(at: self.now())
+        case .second: await self.tick(room)
         }
     }
 }

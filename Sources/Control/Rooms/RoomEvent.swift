@@ -2,6 +2,12 @@ package import Basics
 package import MediaControl
 package import Negotiation
 
+/// Takes what a room tells one participant. Must not block, and may be called from any thread.
+///
+/// Returns whether it was taken. Only what another participant says (`relayed`) may be refused for want of room; what
+/// cannot be told otherwise ends the connection.
+package typealias EventSink = @Sendable (RoomEvent) -> Bool
+
 /// What a room tells one of its participants. Becomes a signalling message for those with a WebSocket.
 package enum RoomEvent: Sendable, Equatable {
     case participantJoined(ParticipantInfo)
@@ -13,16 +19,34 @@ package enum RoomEvent: Sendable, Equatable {
     /// A track that came later was bound to a free m-line.
     case subscribed(TrackID, mid: String)
     case layer(TrackID, LayerSelection)
+    /// Who speaks now, the latest to begin first; empty when nobody does.
+    case activeSpeakers([SpeakerLevel])
+    /// For a publisher of audio: what its encoder should send at most.
+    case bitrateHint(TrackID, Bitrate)
+    /// For a publisher of simulcast: the encodings that somebody is to receive.
+    case layersWanted(TrackID, rids: [String])
     /// Once a second; the score is from 1 to 5.
     case quality(ParticipantID, QualityScore)
     /// A message of one participant to another: `type` and `payload` as they were sent.
     case relayed(type: String, from: ParticipantID, payload: JSONValue)
-    /// `deadline` in seconds since 1970.
+    /// In seconds since 1970.
     case draining(deadline: Int64)
     /// The participant is no longer in the room; nothing follows.
     case removed(LeaveReason)
     /// The same participant was taken over by a new connection; nothing follows.
     case resumedElsewhere
+}
+
+/// A speaker and how loud it is.
+package struct SpeakerLevel: Sendable, Equatable {
+    package var participant: ParticipantID
+    /// Linear, 0 to 1, as `audioLevel` of webrtc-stats.
+    package var level: Double
+
+    package init(participant: ParticipantID, level: Double) {
+        self.participant = participant
+        self.level = level
+    }
 }
 
 package enum LeaveReason: String, Sendable, CaseIterable {

@@ -16,6 +16,8 @@ package struct RoomSettings: Sendable, Equatable {
     package var maxRooms: Int
     /// How long the media of a lost WebSocket waits for `resume`.
     package var resumeTimeout: Nanoseconds
+    /// Of how many others each participant is sent the camera at most: those who spoke last; `nil` = of all.
+    package var lastN: Int?
 
     package init(
         maxParticipants: Int = 0,
@@ -24,7 +26,8 @@ package struct RoomSettings: Sendable, Equatable {
         maxTracksPerParticipant: Int = 32,
         maxBitratePerParticipant: Bitrate? = nil,
         maxRooms: Int = 10_000,
-        resumeTimeout: Nanoseconds = .seconds(15)
+        resumeTimeout: Nanoseconds = .seconds(15),
+        lastN: Int? = nil
     ) {
         self.maxParticipants = maxParticipants
         self.emptyTimeout = emptyTimeout
@@ -33,5 +36,6 @@ package struct RoomSettings: Sendable, Equatable {
         self.maxBitratePerParticipant = maxBitratePerParticipant
         self.maxRooms = maxRooms
         self.resumeTimeout = resumeTimeout
+        self.lastN = lastN
     }
 }

@@ -51,8 +51,10 @@ package struct SignallingLimits: Sendable, Equatable {
     package var outboundQueueBytes: Int
     /// How long one frame may wait for a client that does not read.
     package var sendTimeout: Nanoseconds
-    /// From the connection to the end of its first request's header.
+    /// From the connection, or from a later request's first byte, to the end of the request's header.
     package var handshakeTimeout: Nanoseconds
+    /// From there to the end of the request.
+    package var requestTimeout: Nanoseconds
     /// From the WebSocket's opening to `join`.
     package var joinTimeout: Nanoseconds
     package var pingInterval: Nanoseconds
@@ -66,6 +68,7 @@ package struct SignallingLimits: Sendable, Equatable {
         outboundQueueBytes: Int = 262_144,
         sendTimeout: Nanoseconds = .seconds(5),
         handshakeTimeout: Nanoseconds = .seconds(5),
+        requestTimeout: Nanoseconds = .seconds(20),
         joinTimeout: Nanoseconds = .seconds(10),
         pingInterval: Nanoseconds = .seconds(10),
         silenceTimeout: Nanoseconds = .seconds(30)
@@ -76,6 +79,7 @@ package struct SignallingLimits: Sendable, Equatable {
         self.outboundQueueBytes = outboundQueueBytes
         self.sendTimeout = sendTimeout
         self.handshakeTimeout = handshakeTimeout
+        self.requestTimeout = requestTimeout
         self.joinTimeout = joinTimeout
         self.pingInterval = pingInterval
         self.silenceTimeout = silenceTimeout

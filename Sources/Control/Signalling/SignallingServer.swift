@@ -81,7 +81,8 @@ package final class SignallingServer: Service {
                 http: HTTP1Channel(
                     responder: responder,
                     configuration: .init(
-                        idleTimeout: .seconds(60),
+                        // Longer than the 60 s that nginx keeps an idle connection to us: it must not take one that we close.
+                        idleTimeout: .seconds(75),
                         httpDecoderConfiguration: .init(
                             maxHeaderFieldSize: 16_384,
                             maxHeaderListSize: 32_768,
@@ -91,19 +92,18 @@ package final class SignallingServer: Service {
                 ),
                 tls: tls,
                 settings: context.settings,
-                onWebSocket: { channel, outbox, logger in
+                onWebSocket: { channel, _ in
                     let session = SignallingSession(
                         context: context,
-                        outbox: outbox,
-                        address: channel.channel.remoteAddress
+                        outbox: channel.outbox,
+                        address: channel.remoteAddress
                     )
                     let connection = WebSocketConnection(
                         channel: channel,
-                        outbox: outbox,
                         limits: context.settings.limits,
                         now: context.now
                     )
-                    await connection.run(session: session, logger: logger)
+                    await connection.run(session: session)
                 }
             )
         }
@@ -142,7 +142,7 @@ package final class SignallingServer: Service {
 
     private func router() -> Router<HTTPContext> {
         let router = Router(context: HTTPContext.self)
-        router.add(middleware: OneRequestMiddleware())
+        router.add(middleware: HeadMiddleware())
         router.add(middleware: HTTPMetricsMiddleware())
         router.add(middleware: CORSMiddleware(origins: self.configuration.corsOrigins))
         router.add(middleware: ProblemMiddleware())

@@ -32,6 +32,9 @@ package struct FixedStorage<Element: BitwiseCopyable>: ~Copyable {
     package mutating func fill(with element: Element) { unsafe self.base.update(repeating: element, count: self.count) }
 }
 
+/// One owner, no aliases: it may move between threads with its owner.
+extension FixedStorage: @unchecked Sendable where Element: Sendable {}
+
 extension FixedStorage where Element == UInt8 {
     /// Copies `source` to `offset`; it has to fit.
     @inlinable package mutating func copy(_ source: RawSpan, at offset: Int) {

@@ -9,11 +9,14 @@ package struct DTLSKeys: Sendable {
     package let exporterBlock: Redacted<[UInt8]>
     /// Our role in the handshake.
     package let isServer: Bool
+    /// IANA's name of the cipher suite, such as "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256".
+    package let cipherSuite: String
 
-    init(profile: UInt16, exporterBlock: Redacted<[UInt8]>, isServer: Bool) {
+    init(profile: UInt16, exporterBlock: Redacted<[UInt8]>, isServer: Bool, cipherSuite: String) {
         self.profile = profile
         self.exporterBlock = exporterBlock
         self.isServer = isServer
+        self.cipherSuite = cipherSuite
     }
 }
 
@@ -66,19 +69,23 @@ package struct DTLSConfiguration: Sendable {
     package var profiles: [UInt16]
     /// The largest datagram we send, in bytes.
     package var maximumDatagramSize: Int
-    /// After the first time, the time doubles up to `longestRetransmission`.
+    /// Until the round trip is known. The time counts twice and then grows up to `longestRetransmission`.
     package var firstRetransmission: Nanoseconds
     package var longestRetransmission: Nanoseconds
-    /// Our flight is sent again at once when the peer repeats its own, but not more often than this.
+    /// Our flight is sent again at once when the peer repeats its own, but not more often than this, and not more than
+    /// three bytes for each that was received.
     package var resendSpacing: Nanoseconds
+    /// Between the two copies of a flight, once something of the handshake was lost.
+    package var copySpacing: Nanoseconds
     package var handshakeTimeout: Nanoseconds
 
     package init(
         profiles: [UInt16] = [0x0007, 0x0008, 0x0001],
         maximumDatagramSize: Int = 1_200,
-        firstRetransmission: Nanoseconds = .milliseconds(100),
+        firstRetransmission: Nanoseconds = .milliseconds(50),
         longestRetransmission: Nanoseconds = .seconds(2),
-        resendSpacing: Nanoseconds = .milliseconds(30),
+        resendSpacing: Nanoseconds = .milliseconds(20),
+        copySpacing: Nanoseconds = .milliseconds(10),
         handshakeTimeout: Nanoseconds = .seconds(30)
     ) {
         self.profiles = profiles
@@ -86,6 +93,7 @@ package struct DTLSConfiguration: Sendable {
         self.firstRetransmission = firstRetransmission
         self.longestRetransmission = longestRetransmission
         self.resendSpacing = resendSpacing
+        self.copySpacing = copySpacing
         self.handshakeTimeout = handshakeTimeout
     }
 

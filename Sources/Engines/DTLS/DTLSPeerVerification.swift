@@ -42,6 +42,14 @@ final class DTLSPeerVerification {
 
     fileprivate init(session: OpaquePointer) { unsafe self.session = session }
 
+    private var cipherSuite: String {
+        guard
+            let cipher = unsafe SSL_get_current_cipher(self.session),
+            let name = unsafe SSL_CIPHER_standard_name(cipher)
+        else { return "" }
+        return unsafe String(cString: name)
+    }
+
     /// The keys for SRTP (RFC 5764 §4.2); `nil` when no profile was agreed.
     func exportKeys(isServer: Bool) -> DTLSKeys? {
         guard
@@ -62,7 +70,12 @@ final class DTLSPeerVerification {
             0
         )
         guard status == 1 else { return nil }
-        return DTLSKeys(profile: number, exporterBlock: Redacted(block), isServer: isServer)
+        return DTLSKeys(
+            profile: number,
+            exporterBlock: Redacted(block),
+            isServer: isServer,
+            cipherSuite: self.cipherSuite
+        )
     }
 }
 

@@ -25,8 +25,11 @@ struct DTLSRecordFilter {
     /// Of a certificate message, in bytes; browsers' take 0.3 to 1 KB (ATTACKS A-09 allows 16 KiB).
     static let longestCertificate = 8_192
     private static let longestLength = 16_384 + 2_048
+    /// In one datagram; a whole flight has 5. Each goes to OpenSSL by itself, and a hundred would fit.
+    private static let largestRecordCount = 16
 
-    /// The records of a datagram, in order. What follows a record with an impossible length is dropped with it.
+    /// The records of a datagram, in order. What follows a record with an impossible length is dropped with it, and so
+    /// is what follows the sixteenth.
     func records(in datagram: RawSpan, counters: inout DTLSCounters) -> [DTLSRecord] {
         var records: [DTLSRecord] = []
         var offset = 0
@@ -38,6 +41,10 @@ struct DTLSRecordFilter {
             let length = Int(datagram.uint16(at: offset + 11))
             let end = offset + Self.headerLength + length
             guard length > 0, length <= Self.longestLength, end <= datagram.byteCount else {
+                counters.malformedRecords += 1
+                break
+            }
+            guard records.count < Self.largestRecordCount else {
                 counters.malformedRecords += 1
                 break
             }

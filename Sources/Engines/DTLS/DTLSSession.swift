@@ -27,9 +27,9 @@ import COpenSSL
     private var held = HeldRecords()
 
     private var lastFlight: [[UInt8]] = []
-    private var lastTransmission = Instant.zero
-    private var retransmissionInterval: Nanoseconds
-    private var retransmissionDeadline: Instant?
+    private var timer: DTLSResendTimer
+    /// What repetitions of the peer may still make us send, in bytes.
+    private var promptAllowance = 0
     private var handshakeDeadline: Instant
     private var highestPeerMessage: Int = -1
     /// The peer's last message that `lastFlight` answers; -1 before any.
@@ -37,6 +37,9 @@ import COpenSSL
 
     /// How long a peer has to carry on after an alert that nobody authenticated.
     private static let alertGrace = Nanoseconds.seconds(5)
+    /// Some repetitions of the largest flight. Credentials do not prove an address, so a participant could have us send
+    /// to somebody else's; it should not get much more from us than it sends itself.
+    private static let largestPromptAllowance = 16_384
     /// Longer than any handshake: OpenSSL's own timer must not fire for a server.
     private static let neverMicroseconds: UInt32 = 4_000_000_000
 
@@ -82,7 +85,7 @@ import COpenSSL
         self.verification = verification
         self.configuration = configuration
         self.filter = DTLSRecordFilter(isServer: role == .server)
-        self.retransmissionInterval = configuration.firstRetransmission
+        self.timer = DTLSResendTimer(configuration)
         self.handshakeDeadline = now + configuration.handshakeTimeout
         if role == .client { self.advance(at: now) }
     }
@@ -94,6 +97,7 @@ import COpenSSL
     /// Takes one datagram from the address that ICE has authenticated for this session.
     package mutating func handle(_ datagram: RawSpan, at now: Instant) {
         guard self.phase != .ended else { return }
+        self.promptAllowance = min(self.promptAllowance + 3 * datagram.byteCount, Self.largestPromptAllowance)
         var isPeerRepeating = false
         for record in self.filter.records(in: datagram, counters: &self.counters) {
             let bytes = datagram.array(record.range)
@@ -121,29 +125,38 @@ import COpenSSL
 
     /// Call when the instant of `wait(until:)` has come. Too early does no harm.
     package mutating func handleTimeout(at now: Instant) {
-        guard self.phase == .handshaking else { return }
-        if now >= self.handshakeDeadline {
+        guard self.phase != .ended else { return }
+        if self.phase == .handshaking, now >= self.handshakeDeadline {
             self.end(.failed(.timeout))
             return
         }
-        guard let deadline = self.retransmissionDeadline, now >= deadline, !self.lastFlight.isEmpty else { return }
-        let longer = min(self.retransmissionInterval * 2, self.configuration.longestRetransmission)
+        guard let deadline = self.timer.deadline, now >= deadline, !self.lastFlight.isEmpty else { return }
+        self.timer.timedOut()
         ERR_clear_error()
         if self.role == .client, unsafe shim_dtls_handle_timeout(self.session) > 0 {
-            self.collectOutput(at: now)
+            self.collectOutput(at: now, isRepetition: true)
             self.counters.retransmissions += 1
         } else {
             self.resend(at: now)
         }
-        self.retransmissionInterval = longer
-        self.retransmissionDeadline = now + longer
     }
+
+    /// Whether there is something to do at a time of its own, as `nextOutput()` says when it comes to `wait`.
+    package var deadline: Instant? {
+        switch self.phase {
+        case .handshaking: min(self.handshakeDeadline, self.timer.deadline ?? .distantFuture)
+        case .connected: self.timer.deadline
+        case .ended: nil
+        }
+    }
+
+    /// The peer has sent something with the keys of this handshake, so it has our last flight.
+    package mutating func confirm() { self.timer.stop() }
 
     /// The next thing to do; `wait` when there is none.
     package mutating func nextOutput() -> DTLSOutput {
         guard self.outputs.isEmpty else { return self.outputs.removeFirst() }
-        guard self.phase == .handshaking else { return .wait(until: nil) }
-        return .wait(until: min(self.handshakeDeadline, self.retransmissionDeadline ?? .distantFuture))
+        return .wait(until: self.deadline)
     }
 
     /// Sends one record of application data, such as an SCTP packet.
@@ -186,6 +199,7 @@ import COpenSSL
         case .handshake:
             self.highestPeerMessage = max(self.highestPeerMessage, Int(record.messageSequence))
             let isRepeated = Int(record.messageSequence) <= self.answeredPeerMessage
+            if isRepeated { self.timer.peerRepeated(at: now) } else { self.timer.peerSent(at: now) }
             self.feed(bytes, at: now)
             return isRepeated
         case .applicationData:
@@ -199,9 +213,13 @@ import COpenSSL
     private mutating func feedHeld(at now: Instant) {
         if self.phase == .handshaking, let spec = self.held.changeCipherSpec {
             let state = unsafe SSL_get_state(self.session)
-            guard state == (self.role == .server ? TLS_ST_SR_CERT_VRFY : TLS_ST_CW_FINISHED) else { return }
+            // One that comes again, after its Finished was lost, or a stranger's must not stand in the way of Finished.
+            let isRepeated = state == (self.role == .server ? TLS_ST_SR_CHANGE : TLS_ST_CR_CHANGE)
+            guard isRepeated || state == (self.role == .server ? TLS_ST_SR_CERT_VRFY : TLS_ST_CW_FINISHED) else {
+                return
+            }
             self.held.changeCipherSpec = nil
-            self.feed(spec, at: now)
+            if !isRepeated { self.feed(spec, at: now) }
         }
         if self.phase == .handshaking {
             let state = unsafe SSL_get_state(self.session)
@@ -247,10 +265,12 @@ import COpenSSL
             return
         }
         self.phase = .connected
-        self.retransmissionDeadline = nil
         self.answeredPeerMessage = .max
         // The server speaks last, so only it may have to repeat itself.
-        if self.role == .client { self.lastFlight = [] }
+        if self.role == .client {
+            self.lastFlight = []
+            self.timer.stop()
+        }
         self.outputs.append(.connected(keys))
     }
 
@@ -259,6 +279,7 @@ import COpenSSL
         while true {
             let status = unsafe SSL_read(self.session, &buffer, CInt(buffer.count))
             if status > 0 {
+                self.confirm()
                 self.outputs.append(.applicationData(Array(buffer.prefix(Int(status)))))
                 continue
             }
@@ -304,7 +325,7 @@ import COpenSSL
 
     private mutating func end(_ last: DTLSOutput?) {
         self.phase = .ended
-        self.retransmissionDeadline = nil
+        self.timer.stop()
         self.lastFlight = []
         self.held = HeldRecords()
         if let last { self.outputs.append(last) }
@@ -312,7 +333,7 @@ import COpenSSL
 
     // MARK: - Flights
 
-    private mutating func collectOutput(at now: Instant) {
+    private mutating func collectOutput(at now: Instant, isRepetition: Bool = false) {
         let count = unsafe shim_bio_pending(self.output)
         guard count > 0 else { return }
         var bytes = [UInt8](repeating: 0, count: count)
@@ -321,15 +342,18 @@ import COpenSSL
         for datagram in flight.datagrams { self.outputs.append(.transmit(datagram)) }
         guard flight.isHandshake else { return }
         self.lastFlight = flight.datagrams
-        self.lastTransmission = now
         self.answeredPeerMessage = max(self.answeredPeerMessage, self.highestPeerMessage)
-        self.retransmissionInterval = self.configuration.firstRetransmission
-        self.retransmissionDeadline = now + self.retransmissionInterval
+        if isRepetition {
+            self.timer.resent(at: now)
+        } else {
+            let isFinished = unsafe SSL_is_init_finished(self.session) == 1
+            self.timer.flightSent(at: now, isFinal: self.role == .server && isFinished)
+        }
     }
 
     private mutating func resend(at now: Instant) {
         for datagram in self.lastFlight { self.outputs.append(.transmit(datagram)) }
-        self.lastTransmission = now
+        self.timer.resent(at: now)
         self.counters.retransmissions += 1
     }
 
@@ -337,9 +361,11 @@ import COpenSSL
     /// our answer, so it gets it at once.
     private mutating func resendPromptly(at now: Instant) {
         guard
-            self.phase != .ended, !self.lastFlight.isEmpty,
-            now - self.lastTransmission >= self.configuration.resendSpacing
+            self.phase != .ended, !self.lastFlight.isEmpty, self.timer.mayAnswerRepetition(at: now)
         else { return }
+        let size = self.lastFlight.reduce(0) { $0 + $1.count }
+        guard size <= self.promptAllowance else { return }
+        self.promptAllowance -= size
         self.resend(at: now)
     }
 }

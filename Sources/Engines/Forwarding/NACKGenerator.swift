@@ -35,9 +35,11 @@ package struct NACKGenerator: ~Copyable {
         var due: Int64
         /// When the gap was seen, in milliseconds modulo 2^32.
         var noticed: UInt32
+        /// When it was last asked for, in milliseconds since `noticed`.
+        var asked: UInt16
         var tries: UInt8
     }
-    private static let empty = Entry(sequence: .min, due: 0, noticed: 0, tries: 0)
+    private static let empty = Entry(sequence: .min, due: 0, noticed: 0, asked: 0, tries: 0)
 
     @usableFromInline var entries = FixedStorage<Entry>(repeating: Self.empty, count: 0)
     @usableFromInline var highest: Int64?
@@ -45,6 +47,9 @@ package struct NACKGenerator: ~Copyable {
     /// No missing packet is older.
     private var lowest: Int64 = 0
     private var roundTripTime = Nanoseconds.milliseconds(100)
+    private var measured: Nanoseconds?
+    /// Packets in a row that came after they had been asked for more than once.
+    private var repeatedRequests: UInt8 = 0
 
     /// How long a packet is waited for before it is asked for: 10 to 100 ms.
     package private(set) var reorderTime = Self.minimumReorderTime
@@ -103,6 +108,7 @@ package struct NACKGenerator: ~Copyable {
                 sequence: number,
                 due: due.nanoseconds,
                 noticed: Self.milliseconds(now),
+                asked: 0,
                 tries: 0
             )
         }
@@ -117,13 +123,38 @@ package struct NACKGenerator: ~Copyable {
         guard entry.sequence == sequence else { return .ignored }
         self.remove(sequence)
         self.filledCount &+= 1
-        guard !isRecovered else { return .filled }
         let delay = Nanoseconds.milliseconds(Int64(Self.milliseconds(now) &- entry.noticed))
+        guard !isRecovered else {
+            self.measure(entry, delay: delay)
+            return .filled
+        }
         // Without RTX an answer to our request looks like the packet itself. It takes a round trip from the request.
         if entry.tries == 0 || delay < self.reorderTime + self.roundTripTime * 3 / 4 {
             self.reorderTime = max(self.reorderTime, min(delay + .milliseconds(1), Self.maximumReorderTime))
         }
         return .filled
+    }
+
+    /// How long a retransmission took to come since the last call, from request to arrival; `nil` when none came, or none
+    /// that tells: the answer to one of several requests may be to any of them.
+    package mutating func takeRoundTripTime() -> Nanoseconds? {
+        defer { self.measured = nil }
+        return self.measured
+    }
+
+    private mutating func measure(_ entry: Entry, delay: Nanoseconds) {
+        let sinceRequest = delay - .milliseconds(Int64(entry.asked))
+        guard entry.tries > 1 else {
+            if entry.tries == 1 { self.measured = sinceRequest }
+            self.repeatedRequests = 0
+            return
+        }
+        self.repeatedRequests = min(self.repeatedRequests + 1, 3)
+        // Too soon to answer the last request; or it is the rule that two are needed, which loss does not make it. So
+        // they were asked again before their time.
+        if sinceRequest < self.roundTripTime / 2 || self.repeatedRequests == 3 {
+            self.measured = max(delay - self.reorderTime, self.roundTripTime)
+        }
     }
 
     /// Writes the numbers to ask for now, lowest first, into `output`. Call at `nextDeadline`.
@@ -155,6 +186,7 @@ package struct NACKGenerator: ~Copyable {
                 output[written] = SequenceNumber(UInt16(truncatingIfNeeded: sequence))
                 written += 1
                 entry.tries += 1
+                entry.asked = UInt16(truncatingIfNeeded: Self.milliseconds(now) &- entry.noticed)
                 entry.due = (now + self.roundTripTime).nanoseconds
                 self.entries[Self.slot(sequence)] = entry
             }

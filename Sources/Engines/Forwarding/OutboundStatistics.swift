@@ -53,25 +53,27 @@ package struct OutboundStatistics: Sendable, BitwiseCopyable {
 
     /// A report block about this SSRC came.
     /// - Parameter ntpNow: our wall clock at its arrival, by the same anchor as the sender reports' times.
-    package mutating func received(_ block: ReportBlock, ntpNow: NTPTime) {
+    /// - Returns: the round trip that it tells of; `nil` when it answers no report of ours.
+    @discardableResult
+    package mutating func received(_ block: ReportBlock, ntpNow: NTPTime) -> Nanoseconds? {
         self.reportCount &+= 1
         self.fractionLost = Double(block.fractionLost) / 256
         self.cumulativeLost = block.cumulativeLost
         self.highestSequenceNumberReceived = block.extendedHighestSequenceNumber
         self.jitter = self.clockRate == 0 ? 0 : Double(block.jitter) / Double(self.clockRate)
-        self.measureRoundTrip(block, ntpNow: ntpNow)
+        return self.measureRoundTrip(block, ntpNow: ntpNow)
     }
 
     /// A - LSR - DLSR, in 1/65,536 s modulo 2^32 (§6.4.1, figure 2).
-    private mutating func measureRoundTrip(_ block: ReportBlock, ntpNow: NTPTime) {
+    private mutating func measureRoundTrip(_ block: ReportBlock, ntpNow: NTPTime) -> Nanoseconds? {
         let lastReport = block.lastSenderReport
-        guard lastReport != 0, any(self.sentReports .== lastReport) else { return }
+        guard lastReport != 0, any(self.sentReports .== lastReport) else { return nil }
         let roundTrip = Int32(bitPattern: ntpNow.middle32 &- lastReport &- block.delaySinceLastSenderReport)
         // A receiver that rounds up can make it slightly negative on a short way.
-        guard roundTrip > -(1 << 12), roundTrip < Int32(bitPattern: Self.longestRoundTrip) else { return }
+        guard roundTrip > -(1 << 12), roundTrip < Int32(bitPattern: Self.longestRoundTrip) else { return nil }
         let sample = Nanoseconds((Int64(max(roundTrip, 0)) * 1_000_000_000) >> 16)
         self.lastRoundTripTime = sample
-        guard let smoothed = self.roundTripTime else { return self.roundTripTime = sample }
-        self.roundTripTime = smoothed + (sample - smoothed) / 8
+        self.roundTripTime = self.roundTripTime.map { $0 + (sample - $0) / 8 } ?? sample
+        return sample
     }
 }

@@ -85,7 +85,8 @@ package struct PacketCache<Facts: BitwiseCopyable>: ~Copyable {
     ///   - sequence: unwrapped, as the publisher numbered it.
     ///   - bytes: the RTP packet, decrypted, without the authentication tag.
     ///   - headerLength: of the header with CSRCs and extensions.
-    /// - Returns: whether it was kept; not when it is larger than a quarter of the arena or far behind the newest.
+    /// - Returns: whether it was kept; not when it is larger than a quarter of the arena or far behind the newest, and not
+    ///   under a number that a packet is kept under: a repetition must be of what was sent first.
     @inlinable @discardableResult
     package mutating func store(
         _ sequence: Int64,
@@ -96,7 +97,8 @@ package struct PacketCache<Facts: BitwiseCopyable>: ~Copyable {
     ) -> Bool {
         let length = bytes.byteCount
         guard length > 0, length <= self.capacity / 4, headerLength >= 0, headerLength <= length,
-            self.highest == .min || sequence > self.highest - Int64(self.entryCount)
+            self.highest == .min || sequence > self.highest - Int64(self.entryCount),
+            self.entry(at: Int(truncatingIfNeeded: sequence) & (self.entryCount - 1))?.sequence != sequence
         else { return false }
         var offset = Int(self.written) & (self.capacity - 1)
         if offset + length > self.capacity {
@@ -134,10 +136,20 @@ package struct PacketCache<Facts: BitwiseCopyable>: ~Copyable {
         roundTripTime: Nanoseconds,
         at now: Instant
     ) -> CachedPacket<Facts>? {
+        self.lookup(sequence, within: Self.retention(roundTripTime: roundTripTime), at: now)
+    }
+
+    /// The packet with this number, unless it is overwritten or older than `maximumAge`.
+    @_lifetime(borrow self)
+    @inlinable package func lookup(
+        _ sequence: Int64,
+        within maximumAge: Nanoseconds,
+        at now: Instant
+    ) -> CachedPacket<Facts>? {
         guard sequence != .min, let entry = self.entry(at: Int(truncatingIfNeeded: sequence) & (self.entryCount - 1)),
             entry.sequence == sequence,
             self.written - entry.position <= Int64(self.capacity),
-            now - entry.storedAt <= Self.retention(roundTripTime: roundTripTime)
+            now - entry.storedAt <= maximumAge
         else { return nil }
         let offset = Int(entry.position) & (self.capacity - 1)
         return CachedPacket(

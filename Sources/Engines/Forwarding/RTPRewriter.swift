@@ -123,10 +123,17 @@ package struct RTPRewriter: Sendable, BitwiseCopyable {
         guard let run = self.map.run(source: source, sequence: sequence) else { return nil }
         let outgoing = sequence - run.offset
         // The newest run is open: what is beyond its highest number was not late, and is not this call's.
-        guard outgoing <= self.highestOutgoing, outgoing > self.highestOutgoing - Self.windowSize,
-            !self.isUsed(outgoing)
+        guard source != self.source || sequence <= self.highestSource,
+            outgoing > self.highestOutgoing - Self.windowSize
         else { return nil }
-        self.setUsed(outgoing)
+        if outgoing > self.highestOutgoing {
+            // All that came after it was left out.
+            self.advance(to: outgoing)
+        } else if self.isUsed(outgoing) {
+            return nil
+        } else {
+            self.setUsed(outgoing)
+        }
         return RewrittenPacket(
             sequence: outgoing,
             timestamp: timestamp &+ run.timestampOffset,
@@ -142,6 +149,14 @@ package struct RTPRewriter: Sendable, BitwiseCopyable {
         self.map.leaveOut(sequence)
         self.highestSource = sequence
         self.sequenceOffset += 1
+    }
+
+    /// A packet is left out on purpose, but its place was kept, because it came late: the receiver waits for a packet of
+    /// this number and would ask for it again and again. A packet of padding alone fills it (RFC 3550 §5.1).
+    /// - Returns: `nil` when no place is kept: all is well.
+    package mutating func fillPlace(source: Int, sequence: Int64, timestamp: UInt32) -> RewrittenPacket? {
+        guard source != self.source || sequence <= self.highestSource else { return nil }
+        return self.rewriteLate(source: source, sequence: sequence, timestamp: timestamp)
     }
 
     /// Where an outgoing packet came from, for a NACK of this 16-bit number.
@@ -250,6 +265,8 @@ package struct RTPRewriter: Sendable, BitwiseCopyable {
         generation: UInt32
     ) {
         let offset = sequence - outgoing
+        // Places that were kept beyond what was sent are others' now.
+        self.map.trim(toOutgoing: self.highestOutgoing)
         self.map.append(
             SequenceMap.Run(
                 start: sequence,

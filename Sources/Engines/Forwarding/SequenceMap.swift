@@ -56,10 +56,20 @@ package struct SourcePosition: Equatable, Sendable, BitwiseCopyable {
 
     /// Ends the newest run before `end`, and starts `run`.
     mutating func append(_ run: Run, endingLastAt end: Int64) {
-        if self.count > 0 { self.runs[self.newest].end = end }
+        if self.count > 0 { self.runs[self.newest].end = min(self.runs[self.newest].end, end) }
         self.newest = (self.newest + 1) % Self.capacity
         self.runs[self.newest] = run
         self.count = min(self.count + 1, Self.capacity)
+    }
+
+    /// Ends all runs at an outgoing number.
+    mutating func trim(toOutgoing last: Int64) {
+        for age in 0..<self.count {
+            let index = (self.newest + Self.capacity - age) % Self.capacity
+            // `end` may be `.max`, so the sum is on the other side.
+            let end = last + 1 + self.runs[index].offset
+            if self.runs[index].end > end { self.runs[index].end = max(end, self.runs[index].start) }
+        }
     }
 
     /// The number after the newest run's last one is left out.

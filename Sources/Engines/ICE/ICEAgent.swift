@@ -169,7 +169,9 @@ package struct ICEAgent: Sendable {
             let path = self.consent?.path
         {
             let sender = ICECheckSender(generation: generation, tieBreaker: self.tieBreaker)
-            self.transmit(sender.request(id, priority: self.consentPriority, nominates: false), on: path)
+            // It nominates, as those of browsers do: a NAT may have given our path another address since, and a lite
+            // server sends to a new one only for a nomination.
+            self.transmit(sender.request(id, priority: self.consentPriority, nominates: true), on: path)
         }
         guard let checklist = self.checklist else { return }
         if now >= checklist.deadline {
@@ -219,7 +221,7 @@ package struct ICEAgent: Sendable {
 
     private mutating func answer(_ request: STUNMessageView, on path: ICEPath) {
         let generations = [self.generation] + (self.previous.map { [$0] } ?? [])
-        switch ICERequestVerdict(of: request, for: generations, role: .controlling) {
+        switch ICERequestVerdict(of: request, for: generations, role: .controlling, answersStrangers: true) {
         case .authentic(let index):
             let key = generations[index].localKey
             self.transmit(ICEResponse.success(to: request, from: path.remote, key: key), on: path)

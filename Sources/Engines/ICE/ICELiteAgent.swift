@@ -22,10 +22,21 @@ package struct ICELiteAgent: Sendable {
         /// To be sent to where the datagram came from.
         package let response: [UInt8]?
         package let event: Event
+        /// Whether the sender's address is validated now and was not before; `event` says so only without a selection.
+        package let isNewlyValidated: Bool
+        /// The address that had to make room for it.
+        package let invalidated: TransportAddress?
 
-        package init(response: [UInt8]?, event: Event) {
+        package init(
+            response: [UInt8]?,
+            event: Event,
+            isNewlyValidated: Bool = false,
+            invalidated: TransportAddress? = nil
+        ) {
             self.response = response
             self.event = event
+            self.isNewlyValidated = isNewlyValidated
+            self.invalidated = invalidated
         }
     }
 
@@ -40,9 +51,21 @@ package struct ICELiteAgent: Sendable {
     /// So long after its first nomination, one of lower priority does not take over.
     package static let aggressiveNominationWindow = Nanoseconds.seconds(5)
 
+    /// Authentic checks a second, and at once, that are answered for one address. Browsers send up to 50 while they
+    /// connect. What is beyond costs us its HMAC and no more: no response, no HMAC of that, no system call.
+    package static let largestCheckRate: Int64 = 100
+    /// New addresses a second, and at once, that authentic checks may come from: a participant that sends from every
+    /// port it has must not keep us busy with entering and removing addresses.
+    package static let largestNewAddressRate: Int64 = 20
+    /// Error responses a second, and at once, to senders who have proved nothing (ATTACKS ). There is no such
+    /// limit on verifying their checks: before it has proved something, the true peer cannot be told from a flood, and
+    /// a limit would let a forger who has seen the user name keep it out.
+    package static let largestErrorRate: Int64 = 10
+
     private struct Tuple: Sendable {
         let address: TransportAddress
         var lastHeard: Instant
+        var checks = ICERateLimit(rate: ICELiteAgent.largestCheckRate, burst: ICELiteAgent.largestCheckRate)
     }
 
     private struct Selection: Sendable {
@@ -61,6 +84,8 @@ package struct ICELiteAgent: Sendable {
     private var selection: Selection?
     /// When the selected address changed last, the latest last; never more than `largestSwitchCount`.
     private var switches: [Instant] = []
+    private var errors = ICERateLimit(rate: Self.largestErrorRate, burst: Self.largestErrorRate)
+    private var newAddresses = ICERateLimit(rate: Self.largestNewAddressRate, burst: Self.largestNewAddressRate)
 
     package private(set) var rejections = ICERejectionCounts()
     /// Consent ran out: only `restart` revives the transport (RFC 7675 §5.1).
@@ -121,24 +146,52 @@ package struct ICELiteAgent: Sendable {
             let request = try STUNMessageView(datagram)
             // Dead credentials authenticate nobody.
             let live = self.isConsentExpired ? [] : self.generations
-            switch ICERequestVerdict(of: request, for: live, role: .controlled) {
+            let answersStrangers = self.errors.hasRoom(at: now)
+            switch ICERequestVerdict(
+                of: request,
+                for: live,
+                role: .controlled,
+                answersStrangers: answersStrangers
+            ) {
             case .rejected(let reason, let response):
                 self.rejections.count(reason)
+                guard let response else { break }
+                if reason == .unknownAttribute || reason == .roleConflict {
+                    guard self.allowsCheck(from: source, at: now) else { break }
+                } else {
+                    self.errors.take(at: now)
+                }
                 return Result(response: response, event: .none)
             case .authentic(let generation):
-                let event = self.accept(request, from: source, generation: generation, at: now)
-                guard let event else {
+                guard self.allowsCheck(from: source, at: now) else {
+                    self.rejections.count(.tooManyChecks)
+                    break
+                }
+                guard let accepted = self.accept(request, from: source, generation: generation, at: now) else {
                     self.rejections.count(.tooManySwitches)
-                    return Result(response: nil, event: .none)
+                    break
                 }
                 // Looked up before `accept` may have dropped the previous generation: 0 is then the only one left.
                 let key = live[generation].localKey
-                return Result(response: ICEResponse.success(to: request, from: source, key: key), event: event)
+                return Result(
+                    response: ICEResponse.success(to: request, from: source, key: key),
+                    event: accepted.event,
+                    isNewlyValidated: accepted.isNew,
+                    invalidated: accepted.invalidated
+                )
             }
         } catch {
             self.rejections.count(.malformed)
-            return Result(response: nil, event: .none)
         }
+        return Result(response: nil, event: .none)
+    }
+
+    /// Whether an authentic request is within what this address may send.
+    private mutating func allowsCheck(from source: TransportAddress, at now: Instant) -> Bool {
+        for index in self.tuples.indices where self.tuples[index].address == source {
+            return self.tuples[index].checks.allows(at: now)
+        }
+        return self.newAddresses.allows(at: now)
     }
 
     /// - Returns: `nil` when the request nominates too soon after other nominations; then nothing has changed.
@@ -147,7 +200,7 @@ package struct ICELiteAgent: Sendable {
         from source: TransportAddress,
         generation: Int,
         at now: Instant
-    ) -> Event? {
+    ) -> (event: Event, isNew: Bool, invalidated: TransportAddress?)? {
         let selects = self.selects(request, from: source, generation: generation, at: now)
         if selects, let selection = self.selection, selection.address != source {
             self.switches.removeAll { now - $0 >= Self.switchWindow }
@@ -155,7 +208,8 @@ package struct ICELiteAgent: Sendable {
             self.switches.append(now)
         }
         let deadline = now + Self.consentLifetime
-        var event = self.remember(source, at: now) ? Event.validated(source) : .none
+        let (isNewAddress, invalidated) = self.remember(source, at: now)
+        var event = isNewAddress ? Event.validated(source) : .none
         if selects {
             let isNew = self.selection?.address != source || self.selection?.generation != generation
             if isNew { event = .selected(source) }
@@ -172,7 +226,7 @@ package struct ICELiteAgent: Sendable {
         } else if self.selection?.address == source {
             self.selection?.consentDeadline = deadline
         }
-        return event
+        return (event, isNewAddress, invalidated)
     }
 
     /// Whether an authentic request decides where media goes.
@@ -192,21 +246,27 @@ package struct ICELiteAgent: Sendable {
         return !isEarly || (request.priority ?? 0) >= nomination.priority
     }
 
-    /// - Returns: whether the address is new.
-    private mutating func remember(_ source: TransportAddress, at now: Instant) -> Bool {
+    /// - Returns: whether the address is new, and which one made room for it.
+    private mutating func remember(
+        _ source: TransportAddress,
+        at now: Instant
+    ) -> (isNew: Bool, invalidated: TransportAddress?) {
         for index in self.tuples.indices where self.tuples[index].address == source {
             self.tuples[index].lastHeard = now
-            return false
+            return (false, nil)
         }
+        var invalidated: TransportAddress?
         if self.tuples.count >= Self.largestTupleCount {
             var oldest: Int?
             for index in self.tuples.indices where self.tuples[index].address != self.selection?.address {
                 if let best = oldest, self.tuples[best].lastHeard <= self.tuples[index].lastHeard { continue }
                 oldest = index
             }
-            if let oldest { self.tuples.remove(at: oldest) }
+            if let oldest { invalidated = self.tuples.remove(at: oldest).address }
         }
-        self.tuples.append(Tuple(address: source, lastHeard: now))
-        return true
+        var tuple = Tuple(address: source, lastHeard: now)
+        tuple.checks.take(at: now)
+        self.tuples.append(tuple)
+        return (true, invalidated)
     }
 }

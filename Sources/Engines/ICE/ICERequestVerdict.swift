@@ -21,17 +21,24 @@ package enum ICERejection: Int, Sendable, Hashable, CaseIterable {
     case roleConflict
     /// A nomination too soon after others: dropped, so that the peer's retransmission can succeed (ATTACKS A-42).
     case tooManySwitches
+    /// An authentic check beyond what a peer may send: dropped (`ICELiteAgent.largestCheckRate`).
+    case tooManyChecks
 }
 
 /// How often each rejection happened.
 package struct ICERejectionCounts: Sendable, Equatable {
-    private var counts = [UInt64](repeating: 0, count: ICERejection.allCases.count)
+    /// In place, not on the heap: a flood is counted too. One for each case of `ICERejection`.
+    private var counts = InlineArray<10, UInt64>(repeating: 0)
 
     package init() {}
 
+    package static func == (lhs: Self, rhs: Self) -> Bool {
+        ICERejection.allCases.allSatisfy { lhs[$0] == rhs[$0] }
+    }
+
     package subscript(reason: ICERejection) -> UInt64 { self.counts[reason.rawValue] }
 
-    package var total: UInt64 { self.counts.reduce(0, &+) }
+    package var total: UInt64 { ICERejection.allCases.reduce(0) { $0 &+ self[$1] } }
 
     mutating func count(_ reason: ICERejection) { self.counts[reason.rawValue] &+= 1 }
 }
@@ -42,8 +49,15 @@ enum ICERequestVerdict {
     case authentic(generation: Int)
     case rejected(ICERejection, response: [UInt8]?)
 
-    /// - Parameter role: the role that we hold; a peer that claims it too gets 487 (RFC 8445 §7.3.1.1).
-    init(of request: STUNMessageView, for generations: [ICEGeneration], role: Role) {
+    /// - Parameters:
+    ///   - role: the role that we hold; a peer that claims it too gets 487 (RFC 8445 §7.3.1.1).
+    ///   - answersStrangers: whether one who has proved nothing gets an error response.
+    init(
+        of request: STUNMessageView,
+        for generations: [ICEGeneration],
+        role: Role,
+        answersStrangers: Bool
+    ) {
         guard request.messageClass == .request, request.method == STUNHeader.bindingMethod else {
             self = .rejected(.notARequest, response: nil)
             return
@@ -53,20 +67,20 @@ enum ICERequestVerdict {
             return
         }
         guard request.integrityAlgorithm != nil, request.usernameRange != nil else {
-            let response = ICEResponse.unsigned(400, "Bad Request", to: request)
+            let response = answersStrangers ? ICEResponse.unsigned(400, "Bad Request", to: request) : nil
             self = .rejected(.missingCredentials, response: response)
             return
         }
         var match: Int?
         for index in generations.indices where generations[index].isAddressed(by: request) { match = match ?? index }
         guard let match else {
-            let response = ICEResponse.unsigned(401, "Unauthenticated", to: request)
+            let response = answersStrangers ? ICEResponse.unsigned(401, "Unauthenticated", to: request) : nil
             self = .rejected(.unknownUsername, response: response)
             return
         }
         let key = generations[match].localKey
         guard request.verifyIntegrity(key: key) else {
-            let response = ICEResponse.unsigned(401, "Unauthenticated", to: request)
+            let response = answersStrangers ? ICEResponse.unsigned(401, "Unauthenticated", to: request) : nil
             self = .rejected(.badIntegrity, response: response)
             return
         }

@@ -5,11 +5,21 @@ import SRTP
 ///
 /// A stream is entered only by a packet that passed authentication. When the table is full, the stream that has been
 /// silent longest makes room if it has been silent for 10 s; otherwise the newcomer is refused, so that a flood of new
-/// SSRCs cannot push out those that carry media.
+/// SSRCs cannot push out those that carry media. What made room is remembered by its packet index: a track that was
+/// muted for minutes comes back in the middle of its numbers, and nobody tells us its roll-over counter (RFC 3711
+/// §3.3.1).
 @safe
 package struct InboundStreams: ~Copyable {
     package static let capacity = 32
     private static let idleLimit = Nanoseconds.seconds(10)
+
+    /// Streams that made room, the longest ago first.
+    package static let retiredCapacity = 64
+
+    private struct Retired {
+        let ssrc: UInt32
+        let highestIndex: UInt64
+    }
 
     private struct Stream {
         var replay = SRTPStreamState()
@@ -21,6 +31,7 @@ package struct InboundStreams: ~Copyable {
     package private(set) var count = 0
     /// Made with the first packet: most peers of a large room only listen.
     private var storage: UnsafeMutablePointer<Stream>?
+    private var retired: [Retired] = []
 
     package init() { unsafe self.storage = nil }
 
@@ -49,6 +60,14 @@ package struct InboundStreams: ~Copyable {
         return unsafe storage[index].replay.lastIndex
     }
 
+    /// What is known of a stream that is not in the table: all of its packets so far, if it was there before.
+    func initialState(of ssrc: SSRC) -> SRTPStreamState {
+        for entry in self.retired where entry.ssrc == ssrc.value {
+            return SRTPStreamState(resumingAfter: entry.highestIndex)
+        }
+        return SRTPStreamState()
+    }
+
     /// Enters a stream whose first packet was authenticated. Returns its index; `nil` when there is no room.
     mutating func add(_ replay: SRTPStreamState, ssrc: SSRC, now: Instant) -> Int? {
         if unsafe self.storage == nil {
@@ -57,6 +76,7 @@ package struct InboundStreams: ~Copyable {
             unsafe self.storage = storage
         }
         guard let storage = unsafe self.storage, let free = self.freeIndex(now: now) else { return nil }
+        self.retired.removeAll { $0.ssrc == ssrc.value }
         self.ssrcs[free] = ssrc.value
         unsafe storage[free] = Stream(replay: replay, lastPacket: now)
         return free
@@ -72,6 +92,20 @@ package struct InboundStreams: ~Copyable {
         for index in 1..<Self.capacity where unsafe storage[index].lastPacket < storage[oldest].lastPacket {
             oldest = index
         }
-        return unsafe now - storage[oldest].lastPacket > Self.idleLimit ? oldest : nil
+        guard unsafe now - storage[oldest].lastPacket > Self.idleLimit else { return nil }
+        self.retire(ssrc: self.ssrcs[oldest], highestIndex: unsafe storage[oldest].replay.highestIndex)
+        return oldest
+    }
+
+    private mutating func retire(ssrc: UInt32, highestIndex: UInt64) {
+        if self.retired.count == Self.retiredCapacity {
+            // One that never wrapped would come back with the right counter anyway: those go first, and with them what
+            // a flood of SSRCs left behind.
+            let position = self.retired.firstIndex { $0.highestIndex < 1 << 16 } ?? 0
+            self.retired.remove(at: position)
+        } else if self.retired.isEmpty {
+            self.retired.reserveCapacity(Self.retiredCapacity)
+        }
+        self.retired.append(Retired(ssrc: ssrc, highestIndex: highestIndex))
     }
 }

@@ -5,14 +5,14 @@ import STUN
 extension PeerSession {
     /// When the selected address last proved, by an authenticated check, that it is the peer's. A server's session only.
     package var lastCheck: Instant? {
-        guard case .lite(let agent) = self.ice, let deadline = agent.consentDeadline else { return nil }
+        guard let deadline = self.ice.lite?.consentDeadline else { return nil }
         return Instant(nanoseconds: deadline.nanoseconds - ICELiteAgent.consentLifetime.count)
     }
 
     /// Ends a server's session whose consent is over, before a datagram can make its agent forget that there was any:
     /// the timer that would have noticed may fire later in the same turn.
     mutating func endIfConsentIsOver(at now: Instant) {
-        guard case .lite(let agent) = self.ice, let deadline = agent.consentDeadline, now >= deadline else { return }
+        guard let deadline = self.ice.lite?.consentDeadline, now >= deadline else { return }
         self.handleTimeout(at: now)
     }
 
@@ -21,7 +21,7 @@ extension PeerSession {
     ///
     /// - Parameter outputsSince: how many outputs there were before the check was handled.
     mutating func selectAgain(ifNominatedBy datagram: RawSpan, from source: TransportAddress, outputsSince count: Int) {
-        guard case .lite = self.ice, self.selected == source, count < self.outputs.count,
+        guard self.ice.lite != nil, self.selected == source, count < self.outputs.count,
             // A success response goes to nobody but the peer.
             case .transmit(let response, source, _) = self.outputs[count], response.starts(with: Self.successType)
         else { return }

@@ -46,10 +46,7 @@ extension PeerSession {
     package func isValidated(_ source: TransportAddress) -> Bool {
         // The selected address is asked for first: it is nearly always the one.
         if self.selected == source { return true }
-        return switch self.ice {
-        case .lite(let agent): agent.isValidated(source)
-        case .full: self.answeredAddresses.contains(source)
-        }
+        return self.ice.lite?.isValidated(source) ?? self.answeredAddresses.contains(source)
     }
 
     /// A plain-text handshake record that starts with a ClientHello.
@@ -68,11 +65,14 @@ extension PeerSession {
             let length = self.streams.withReplayState(at: index, now: now) { replay in
                 unsafe self.keys?.receiver.openRTP(packet, headerLength: headerLength, stream: &replay) ?? -1
             }
-            return length >= 0 ? .rtp(length: length, stream: index) : .dropped(Self.dropReason(length))
+            guard length >= 0 else { return .dropped(Self.dropReason(length)) }
+            self.confirmHandshake()
+            return .rtp(length: length, stream: index)
         }
-        var replay = SRTPStreamState()
+        var replay = self.streams.initialState(of: ssrc)
         let length = unsafe self.keys?.receiver.openRTP(packet, headerLength: headerLength, stream: &replay) ?? -1
         guard length >= 0 else { return .dropped(Self.dropReason(length)) }
+        self.confirmHandshake()
         guard let index = self.streams.add(replay, ssrc: ssrc, now: now) else { return .dropped(.tooManySSRCs) }
         return .rtp(length: length, stream: index)
     }
@@ -81,7 +81,16 @@ extension PeerSession {
         guard self.keys != nil else { return .dropped(.beforeKeys) }
         let length = unsafe self.keys?.receiver.openRTCP(packet) ?? -1
         guard length >= 0 else { return .dropped(Self.dropReason(length)) }
+        self.confirmHandshake()
         return .rtcp(length: length)
+    }
+
+    /// The peer has the keys, so our last flight has arrived and need not be sent again.
+    @inline(__always)
+    private mutating func confirmHandshake() {
+        guard self.dtlsDeadline != nil else { return }
+        self.dtls?.confirm()
+        self.dtlsDeadline = nil
     }
 
     private static func dropReason(_ code: Int) -> DropReason {

@@ -14,7 +14,7 @@ extension PeerSession {
         candidates: [TransportAddress],
         at now: Instant
     ) {
-        guard !self.hasEnded, case .full(var agent) = self.ice else { return }
+        guard !self.hasEnded, self.ice.full != nil else { return }
         let list = candidates.enumerated().map { index, address in
             ICECandidate(
                 host: address,
@@ -23,8 +23,7 @@ extension PeerSession {
                 priority: UInt32(clamping: 100 - index)
             )
         }
-        agent.restart(local: local, remote: remote, candidates: list, at: now)
-        self.ice = .full(agent)
+        self.ice.full?.restart(local: local, remote: remote, candidates: list, at: now)
         // The new checklist is due at once; `handleTimeout` finds the deadline after that.
         self.agentDeadline = now
     }

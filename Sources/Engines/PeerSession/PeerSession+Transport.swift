@@ -12,24 +12,15 @@ extension PeerSession {
         to local: TransportAddress?,
         at now: Instant
     ) -> Received {
-        switch self.ice {
-        case .lite(var agent):
-            let before = agent.validatedAddresses
-            let result = agent.handle(datagram, from: source, at: now)
-            self.ice = .lite(agent)
-            if let response = result.response {
-                self.emit(.transmit(response, to: source, from: local))
-            }
-            // Compared as a whole: a new address may push an old one out without a word.
-            let after = agent.validatedAddresses
-            for address in before where !after.contains(address) { self.emit(.invalidated(address)) }
-            for address in after where !before.contains(address) { self.emit(.validated(address)) }
+        if let result = self.ice.lite?.handle(datagram, from: source, at: now) {
+            if let response = result.response { self.emit(.transmit(response, to: source, from: local)) }
+            if let address = result.invalidated { self.emit(.invalidated(address)) }
+            if result.isNewlyValidated { self.emit(.validated(source)) }
             if case .selected(let address) = result.event { self.select(address, at: now) }
-        case .full(var agent):
-            agent.handle(datagram, from: source, to: local ?? source, at: now, using: &self.random)
-            self.ice = .full(agent)
+        } else {
+            self.ice.full?.handle(datagram, from: source, to: local ?? source, at: now, using: &self.random)
+            self.drainAgent(at: now)
         }
-        self.drainAgent(at: now)
         return .handled
     }
 
@@ -99,18 +90,11 @@ extension PeerSession {
 
     /// Applies an ICE restart: new credentials on both sides (RFC 8445 §9).
     package mutating func restart(local: ICECredentials, remote: ICECredentials) {
-        guard case .lite(var agent) = self.ice else { return }
-        agent.restart(local: local, remote: remote)
-        self.ice = .lite(agent)
+        self.ice.lite?.restart(local: local, remote: remote)
     }
 
     /// The local username fragments that checks of this peer may carry, the previous generation's too.
-    package var usernameFragmentKeys: [UInt64] {
-        switch self.ice {
-        case .lite(let agent): agent.usernameFragmentKeys
-        case .full: []
-        }
-    }
+    package var usernameFragmentKeys: [UInt64] { self.ice.lite?.usernameFragmentKeys ?? [] }
 
     /// Sends a close_notify and ends.
     package mutating func close(at now: Instant) {
@@ -124,22 +108,17 @@ extension PeerSession {
 
     package mutating func handleTimeout(at now: Instant) {
         guard !self.hasEnded else { return }
-        if case .lite(var agent) = self.ice {
-            let lost = agent.handleTimeout(at: now)
-            self.ice = .lite(agent)
-            if lost != nil {
-                // Not sent to any more. The keys go with it: only a new session revives this peer.
-                self.end(.consentExpired)
-                return
-            }
+        if self.ice.lite?.handleTimeout(at: now) != nil {
+            // Not sent to any more. The keys go with it: only a new session revives this peer.
+            self.end(.consentExpired)
+            return
         }
-        if case .full(var agent) = self.ice {
-            agent.handleTimeout(at: now, using: &self.random)
-            self.ice = .full(agent)
+        if self.ice.full != nil {
+            self.ice.full?.handleTimeout(at: now, using: &self.random)
             self.drainAgent(at: now)
         }
         if !self.isConnected, now >= self.startedAt + Self.connectTimeout {
-            self.end(.connectTimeout)
+            self.end(self.handshakeStartedAt == nil ? .connectTimeout : .handshakeTimedOut)
             return
         }
         self.dtls?.handleTimeout(at: now)
@@ -159,10 +138,7 @@ extension PeerSession {
             guard let deadline else { return }
             earliest = earliest.map { min($0, deadline) } ?? deadline
         }
-        switch self.ice {
-        case .lite(let agent): consider(agent.consentDeadline)
-        case .full: consider(self.agentDeadline)
-        }
+        consider(self.ice.lite == nil ? self.agentDeadline : self.ice.lite?.consentDeadline)
         consider(self.dtlsDeadline)
         return earliest
     }
@@ -183,11 +159,11 @@ extension PeerSession {
     }
 
     private mutating func drainAgent(at now: Instant) {
-        guard case .full(var agent) = self.ice else { return }
+        guard self.ice.full != nil else { return }
         var selections: [ICEPath] = []
         var hasFailed = false
-        loop: while true {
-            switch agent.nextOutput() {
+        loop: while let output = self.ice.full?.nextOutput() {
+            switch output {
             case .transmit(let bytes, let from, let to): self.emit(.transmit(bytes, to: to, from: from))
             case .event(.validated(let path)):
                 if !self.answeredAddresses.contains(path.remote) {
@@ -201,7 +177,6 @@ extension PeerSession {
                 break loop
             }
         }
-        self.ice = .full(agent)
         for path in selections {
             self.selectedLocal = path.local
             self.select(path.remote, at: now)
@@ -231,11 +206,16 @@ extension PeerSession {
             }
             let profile = contexts.profile
             self.keys = consume contexts
+            self.dtlsCipher = dtlsKeys.cipherSuite
             self.isConnected = true
             self.handshakeDuration = self.handshakeStartedAt.map { now - $0 }
             self.emit(.connected(profile))
         case .failed(let failure):
-            self.end(failure == .fingerprintMismatch ? .fingerprintMismatch : .handshakeFailed)
+            switch failure {
+            case .fingerprintMismatch: self.end(.fingerprintMismatch)
+            case .timeout: self.end(.handshakeTimedOut)
+            default: self.end(.handshakeFailed)
+            }
         case .closed:
             self.end(.closedByPeer)
         case .applicationData, .wait:

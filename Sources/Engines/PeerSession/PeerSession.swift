@@ -37,6 +37,8 @@ package struct PeerSession: ~Copyable {
         case connectTimeout
         case consentExpired
         case handshakeFailed
+        /// There was a path, and the DTLS handshake over it did not finish in `connectTimeout`.
+        case handshakeTimedOut
         case fingerprintMismatch
         case closedByPeer
     }
@@ -93,6 +95,8 @@ package struct PeerSession: ~Copyable {
     /// When the first handshake record was seen, and the time that the handshake took once it is over.
     var handshakeStartedAt: Instant?
     package internal(set) var handshakeDuration: Nanoseconds?
+    /// IANA's name of the DTLS cipher suite; empty before `.connected`.
+    package internal(set) var dtlsCipher = ""
 
     /// A server's session: ICE-lite, DTLS passive.
     ///
@@ -106,7 +110,7 @@ package struct PeerSession: ~Copyable {
         at now: Instant
     ) {
         self.init(
-            ice: .lite(ICELiteAgent(local: local, remote: remote)),
+            ice: ICERole(ICELiteAgent(local: local, remote: remote)),
             role: .server,
             certificate: certificate,
             fingerprints: fingerprints,
@@ -129,7 +133,7 @@ package struct PeerSession: ~Copyable {
         var agent = agent
         agent.start(at: now)
         self.init(
-            ice: .full(agent),
+            ice: ICERole(agent),
             role: .client,
             certificate: certificate,
             fingerprints: fingerprints,

@@ -16,6 +16,15 @@ package struct SRTPStreamState: BitwiseCopyable, Sendable {
     /// - Parameter rolloverCounter: the counter of the first packet; 0 unless it was signalled.
     package init(rolloverCounter: UInt32 = 0) { self.initialRolloverCounter = rolloverCounter }
 
+    /// For a stream whose window was given up: all that is not above `highestIndex` counts as seen.
+    package init(resumingAfter highestIndex: UInt64) {
+        self.initialRolloverCounter = 0
+        self.isStarted = true
+        self.highest = highestIndex
+        self.lastIndex = highestIndex
+        self.seen = .init(repeating: .max)
+    }
+
     /// The highest 48-bit index opened so far.
     package var highestIndex: UInt64 { self.highest }
 

@@ -1,4 +1,5 @@
 import Basics
+import CongestionControl
 import Forwarding
 import MediaControl
 import Negotiation
@@ -25,8 +26,18 @@ struct Leg: ~Copyable {
     private(set) var payloadTypes = InlineArray<128, UInt8>(repeating: noPayloadType)
     /// By our payload type: that of its retransmissions, `noPayloadType` = none were negotiated.
     private(set) var retransmissionTypes = InlineArray<128, UInt8>(repeating: noPayloadType)
+    /// Its packets carry transport-wide numbers.
+    private(set) var usesTransportFeedback = false
+    /// Audio with NACK and without RTX: what is asked for is sent again as the very same datagram.
+    private(set) var repeatsDatagrams = false
+    /// What stood in the headers of the last 64 packets, where they are to be repeated.
+    private var marks = FixedStorage<HeaderMark>(repeating: HeaderMark(), count: 0)
+    /// What was sent before this outgoing number had another header.
+    private(set) var repeatableFrom: Int64 = 0
     var rewriter: RTPRewriter
     var vp8 = VP8Rewriter()
+    var vp9 = VP9Rewriter()
+    var descriptor = DescriptorRewriter()
     var selector = LayerSelector()
     var gate = RetransmissionGate()
     var statistics: OutboundStatistics
@@ -35,6 +46,29 @@ struct Leg: ~Copyable {
     var isPaused: Bool { self.pauses != 0 }
     var preference = SubscriberPreference()
     var isOnHold = false
+    /// Of the present binding of a track; no other in this process has it.
+    private(set) var binding: UInt32 = 0
+
+    // Bandwidth.
+    /// `nil` before the first one of this binding.
+    var decision: AllocationDecision?
+    /// What the subscriber's path was thought to carry when that was decided.
+    var estimate: Bitrate?
+    /// By spatial layer: the highest temporal layer that there is, and what the lowest takes.
+    var offeredTemporal = SIMD4<UInt8>(repeating: 0)
+    var offeredBaseRates = InlineArray<4, Bitrate>(repeating: .zero)
+    /// The lowest temporal layer of what is being sent.
+    var baseRate = Bitrate.zero
+    /// What retransmissions add to what is sent: 0 to 0.25.
+    private(set) var repairShare: Float = 0
+    private var sampledBytes: (sent: UInt64, repeated: UInt64) = (0, 0)
+    var lastSent = Instant.zero
+    var lastTimestamp: UInt32 = 0
+    /// A payload type of retransmissions, `noPayloadType` = there is none: padding goes out under it.
+    private(set) var paddingType = noPayloadType
+    /// The first packet of the last key frame that was sent, outgoing, and the next one to be repeated for padding.
+    private var keyFrameStart: Int64 = 0
+    private var paddingCursor: Int64 = 0
 
     // Retransmission.
     private(set) var nextRetransmission: Int64
@@ -46,9 +80,15 @@ struct Leg: ~Copyable {
     var hasSentFirst = false
     var reportedLost: Int64 = 0
     var lastCodec: Codec?
-    /// The layer that rooms were told of, or will be told of as soon as `hasSelectionNews` is seen.
-    var reportedLayer: Int?
+    /// The layers that rooms were told of, or will be told of as soon as `hasSelectionNews` is seen.
+    var reportedLayers: SelectedLayers?
+    var reportedStalls: UInt32 = 0
     var hasSelectionNews = false
+    /// Why the layer that is on its way was chosen.
+    var switchReason = LayerSwitchReason.publisher
+    /// The layer is the same, for another reason; told at most once a second.
+    var hasReasonNews = false
+    var nextReasonNews = Instant.zero
 
     init(
         session: SessionPointer,
@@ -80,23 +120,41 @@ struct Leg: ~Copyable {
         for codec in section.codecs where codec.payloadType < 128 {
             if let rtx = codec.rtxPayloadType { self.retransmissionTypes[Int(codec.payloadType)] = rtx }
         }
+        self.paddingType =
+            section.codecs.lazy.compactMap(\.rtxPayloadType).first.map { $0 & 0x7F } ?? Self.noPayloadType
+        self.repeatsDatagrams =
+            section.kind == .audio
+            && section.codecs.contains { $0.feedback.contains(.nack) && $0.rtxPayloadType == nil }
+        self.repeatableFrom = self.rewriter.highestOutgoing + 1
+        if self.repeatsDatagrams, self.marks.count == 0 {
+            self.marks = FixedStorage(repeating: HeaderMark(), count: HeaderMark.count)
+        }
+        self.usesTransportFeedback =
+            section.extensions[.transportSequenceNumber] != 0
+            && section.codecs.contains { $0.feedback.contains(.transportWide) }
         if let track = unsafe self.track {
+            self.selector.isSimulcast = unsafe track.pointee.layerCount > 1
             self.setPayloadTypes(payloadTypeMap(from: unsafe track.pointee.section, to: section))
         }
     }
 
-    mutating func attach(to track: TrackPointer, payloadTypes: [UInt8: UInt8]) {
+    mutating func attach(to track: TrackPointer, payloadTypes: [UInt8: UInt8], binding: UInt32) {
         unsafe self.track = unsafe track
+        self.binding = binding
+        self.decision = nil
         self.setPayloadTypes(payloadTypes)
         self.rewriter.rebind()
         self.selector = LayerSelector()
+        self.selector.isSimulcast = unsafe track.pointee.layerCount > 1
         self.pauses = 0
         self.preference = SubscriberPreference()
-        self.reportedLayer = nil
+        self.reportedLayers = nil
     }
 
     mutating func detach() {
         unsafe self.track = nil
+        self.binding = 0
+        self.decision = nil
         self.pauses = 0
         self.rewriter.rebind()
     }
@@ -112,6 +170,53 @@ struct Leg: ~Copyable {
         for index in 0..<128 {
             self.payloadTypes[index] = map[UInt8(index)].map { $0 & 0x7F } ?? Self.noPayloadType
         }
+    }
+
+    mutating func note(_ mark: HeaderMark) {
+        guard self.marks.count > 0 else { return }
+        self.marks[Int(truncatingIfNeeded: mark.outgoing) & (HeaderMark.count - 1)] = mark
+    }
+
+    /// What a packet needs to be sealed again to the very same datagram; `nil` = it cannot be.
+    func mark(of outgoing: Int64) -> HeaderMark? {
+        guard self.repeatsDatagrams, self.marks.count > 0, outgoing >= self.repeatableFrom else { return nil }
+        let mark = self.marks[Int(truncatingIfNeeded: outgoing) & (HeaderMark.count - 1)]
+        return mark.outgoing == outgoing ? mark : nil
+    }
+
+    /// Whether packets of this layer are of no use any more: it was left, or is being left for a smaller one.
+    func isLeaving(rank: Int) -> Bool {
+        guard self.kind == .video else { return false }
+        guard rank == self.rewriter.source else { return true }
+        guard let current = self.selector.current, let target = self.selector.target else { return false }
+        return target < current && rank == current
+    }
+
+    /// A key frame begins with this outgoing number.
+    @inline(__always)
+    mutating func noteKeyFrame(_ outgoing: Int64) {
+        self.keyFrameStart = outgoing
+        self.paddingCursor = outgoing
+    }
+
+    /// What to repeat next where something is to be sent for its own sake: the last key frame's packets and what followed
+    /// them, round and round; the last 128 where that was long ago. `nil` when nothing was sent.
+    mutating func nextRepeatForPadding() -> SourcePosition? {
+        let highest = self.rewriter.highestOutgoing
+        let oldest = max(self.keyFrameStart, highest - 127)
+        if self.paddingCursor > highest || self.paddingCursor < oldest { self.paddingCursor = oldest }
+        defer { self.paddingCursor += 1 }
+        return self.rewriter.source(of: SequenceNumber(UInt16(truncatingIfNeeded: self.paddingCursor)))
+    }
+
+    /// Once a second: what retransmissions add, smoothed over four.
+    mutating func sampleRepairs() {
+        let sent = self.statistics.byteCount &- self.sampledBytes.sent
+        let repeated = self.statistics.retransmittedByteCount &- self.sampledBytes.repeated
+        self.sampledBytes = (self.statistics.byteCount, self.statistics.retransmittedByteCount)
+        guard sent > 0 else { return }
+        let share = min(Float(repeated) / Float(sent), 0.25)
+        self.repairShare += (share - self.repairShare) / 4
     }
 
     mutating func takeRetransmissionSequence() -> Int64 {
@@ -132,41 +237,5 @@ struct Leg: ~Copyable {
             if rank > wantedRank, rank <= highest { (wanted, wantedRank) = (layer, rank) }
         }
         return wanted
-    }
-
-    /// Lets the selector have the largest layer that is not larger than the subscriber wants; the smallest where all
-    /// are. Layers whose size is not known yet count as fitting.
-    mutating func limitLayers(at now: Instant) {
-        guard let track = unsafe self.track, self.kind == .video, !self.isPaused else { return }
-        var allowed = 0
-        for layer in unsafe 0..<track.pointee.layerCount {
-            let width = unsafe track.pointee.layers[layer].width ?? 0
-            let height = unsafe track.pointee.layers[layer].height ?? 0
-            guard width <= self.preference.maximumWidth ?? .max, height <= self.preference.maximumHeight ?? .max else {
-                continue
-            }
-            allowed = unsafe max(allowed, track.pointee.rank(layer: layer))
-        }
-        if self.selector.maximumLayer != allowed { self.selector.setMaximumLayer(allowed, at: now) }
-    }
-
-    /// Why this layer, in words.
-    var reason: String {
-        self.preference.maximumWidth == nil && self.preference.maximumHeight == nil
-            ? "the highest layer that the publisher sends" : "the highest layer within the size that was asked for"
-    }
-
-    func selection(reason: String) -> LayerSelection {
-        guard let track = unsafe self.track, let rank = self.selector.current, !self.isPaused else {
-            return LayerSelection(spatial: -1, temporal: -1, reason: reason)
-        }
-        let index = unsafe track.pointee.layer(rank: rank)
-        return LayerSelection(
-            spatial: rank,
-            temporal: 0,
-            width: unsafe track.pointee.layers[index].width,
-            height: unsafe track.pointee.layers[index].height,
-            reason: reason
-        )
     }
 }

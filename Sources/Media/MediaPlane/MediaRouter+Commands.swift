@@ -35,98 +35,6 @@ extension MediaRouter {
         self.destroySession(index)
     }
 
-    package mutating func bind(
-        _ source: PublishedTrack,
-        to section: SectionReference,
-        at now: Instant
-    ) throws(MediaError) {
-        guard let session = unsafe self.session(section.session) else { throw .noSuchSession }
-        guard let leg = unsafe self.leg(section.mid, of: session) else { throw .noSuchSection }
-        guard let publisher = unsafe self.session(source.session) else { throw .noSuchTrack }
-        guard let track = unsafe self.track(source.mid, of: publisher) else { throw .noSuchTrack }
-        let map = payloadTypeMap(from: unsafe track.pointee.section, to: unsafe leg.pointee.section)
-        guard !map.isEmpty else { throw .noCommonCodec }
-        unsafe self.detach(leg)
-        unsafe leg.pointee.attach(to: track, payloadTypes: map)
-        unsafe track.pointee.add(leg)
-        self.countForwarded(unsafe track.pointee.kind, by: 1)
-        unsafe self.start(leg, at: now)
-    }
-
-    package mutating func unbind(_ section: SectionReference, at now: Instant) {
-        guard let session = unsafe self.session(section.session) else { return }
-        guard let leg = unsafe self.leg(section.mid, of: session) else { return }
-        unsafe self.detach(leg)
-    }
-
-    package mutating func setPaused(
-        _ paused: Bool,
-        because reason: PauseReason,
-        for section: SectionReference,
-        at now: Instant
-    ) {
-        guard let session = unsafe self.session(section.session) else { return }
-        guard let leg = unsafe self.leg(section.mid, of: session) else { return }
-        // The wish is about the track that is bound; without one there is nothing to hold back.
-        guard unsafe leg.pointee.track != nil else { return }
-        let wasPaused = unsafe leg.pointee.isPaused
-        let bit: UInt8 = 1 << reason.rawValue
-        unsafe leg.pointee.pauses = paused ? leg.pointee.pauses | bit : leg.pointee.pauses & ~bit
-        let isPaused = unsafe leg.pointee.isPaused
-        guard isPaused != wasPaused else { return }
-        if isPaused { self.counters.tracksPaused &+= 1 } else { self.counters.tracksPaused &-= 1 }
-        unsafe leg.pointee.startAnew()
-        if !isPaused {
-            unsafe leg.pointee.limitLayers(at: now)
-            unsafe self.start(leg, at: now)
-        }
-        let sentence =
-            switch (isPaused, reason) {
-            case (true, .subscriber): "paused at the subscriber's wish"
-            case (true, .lastN): "paused: not among the last speakers"
-            case (false, _): "resumed"
-            }
-        unsafe self.reportSelection(leg, reason: sentence)
-    }
-
-    package mutating func setPreference(
-        _ preference: SubscriberPreference,
-        for section: SectionReference,
-        at now: Instant
-    ) {
-        guard let session = unsafe self.session(section.session) else { return }
-        guard let leg = unsafe self.leg(section.mid, of: session) else { return }
-        unsafe leg.pointee.preference = preference
-        unsafe leg.pointee.limitLayers(at: now)
-        guard let track = unsafe leg.pointee.track else { return }
-        if let rank = unsafe leg.pointee.selector.tick(at: now) {
-            unsafe self.requestKeyFrame(of: track, layer: track.pointee.layer(rank: rank), at: now)
-        }
-    }
-
-    package mutating func setPurpose(_ purpose: TrackPurpose, for source: PublishedTrack) {
-        guard let session = unsafe self.session(source.session) else { return }
-        guard let track = unsafe self.track(source.mid, of: session) else { return }
-        unsafe track.pointee.purpose = purpose
-    }
-
-    package mutating func setSpeechRole(_ role: SpeechRole, for source: PublishedTrack) {
-        guard let session = unsafe self.session(source.session) else { return }
-        guard let track = unsafe self.track(source.mid, of: session) else { return }
-        unsafe track.pointee.speechRole = role
-    }
-
-    package mutating func setMuted(_ muted: Bool, for source: PublishedTrack, at now: Instant) {
-        guard let session = unsafe self.session(source.session) else { return }
-        guard let track = unsafe self.track(source.mid, of: session) else { return }
-        guard unsafe track.pointee.isMuted != muted else { return }
-        unsafe track.pointee.isMuted = muted
-        for leg in unsafe Each(track.pointee.legs) {
-            unsafe leg.pointee.startAnew()
-            if !muted { unsafe self.start(leg, at: now) }
-        }
-    }
-
     // MARK: Sessions
 
     private mutating func makeSession(
@@ -217,7 +125,7 @@ extension MediaRouter {
             unsafe self.destroy(leg)
         }
         for section in sections {
-            unsafe self.applyTrack(section, to: session)
+            unsafe self.applyTrack(section, to: session, at: now)
             unsafe self.applyLeg(section, to: session, at: now)
         }
         var extensions = HeaderExtensionMap()
@@ -235,9 +143,9 @@ extension MediaRouter {
     }
 
     /// An m-line that the client sends on is a track; when it turns round, the track ends.
-    private mutating func applyTrack(_ section: NegotiatedSection, to session: SessionPointer) {
+    private mutating func applyTrack(_ section: NegotiatedSection, to session: SessionPointer, at now: Instant) {
         guard let track = unsafe self.track(section.mid, of: session) else {
-            if section.direction == .receive { unsafe self.addTrack(section, to: session) }
+            if section.direction == .receive { unsafe self.addTrack(section, to: session, at: now) }
             return
         }
         if section.direction == .send {
@@ -247,25 +155,30 @@ extension MediaRouter {
         }
         // Layers that change places are other layers to everyone who is sent one.
         guard unsafe track.pointee.apply(section) else { return }
-        for leg in unsafe Each(track.pointee.legs) { unsafe leg.pointee.startAnew() }
+        for leg in unsafe Each(track.pointee.legs) {
+            unsafe leg.pointee.startAnew()
+            unsafe self.needsAllocation(leg.pointee.session, because: .publisher, at: now)
+        }
     }
 
     /// An m-line that the server sends on has a leg. It outlives a turn of the m-line: its numbers must go on.
     private mutating func applyLeg(_ section: NegotiatedSection, to session: SessionPointer, at now: Instant) {
         if let leg = unsafe self.leg(section.mid, of: session) {
             unsafe leg.pointee.apply(section)
+            unsafe self.needsAllocation(session, because: .preference, at: now)
             if section.direction == .send { unsafe self.start(leg, at: now) }
         } else if section.direction == .send {
             unsafe self.addLeg(section, to: session, at: now)
         }
     }
 
-    private mutating func addTrack(_ section: NegotiatedSection, to session: SessionPointer) {
+    private mutating func addTrack(_ section: NegotiatedSection, to session: SessionPointer, at now: Instant) {
         let track = TrackPointer.allocate(capacity: 1)
         let source = PublishedTrack(session: unsafe session.pointee.id, mid: section.mid)
-        unsafe track.initialize(to: Track(owner: session, source: source, section: section))
+        unsafe track.initialize(to: Track(owner: session, source: source, section: section, at: now))
         unsafe session.pointee.tracks.append(track)
         if section.kind == .audio {
+            unsafe self.audioTracks.append(track)
             self.counters.tracksPublished.audio &+= 1
         } else {
             self.counters.tracksPublished.video &+= 1
@@ -276,6 +189,7 @@ extension MediaRouter {
         let leg = LegPointer.allocate(capacity: 1)
         unsafe leg.initialize(to: Leg(session: session, section: section, at: now, using: &self.random))
         unsafe session.pointee.legs.append(leg)
+        if section.kind == .video { unsafe self.makeBandwidth(of: session, for: section, at: now) }
     }
 
     func track(_ mid: String, of session: SessionPointer) -> TrackPointer? {
@@ -284,49 +198,6 @@ extension MediaRouter {
 
     func leg(_ mid: String, of session: SessionPointer) -> LegPointer? {
         unsafe session.pointee.legs.first { unsafe $0.pointee.section.mid == mid }
-    }
-
-    // MARK: Legs
-
-    /// Takes a leg off its track; it keeps its SSRC and its place in the sequence for the next one.
-    mutating func detach(_ leg: LegPointer) {
-        guard let track = unsafe leg.pointee.track else { return }
-        unsafe track.pointee.remove(leg)
-        if unsafe leg.pointee.isPaused { self.counters.tracksPaused &-= 1 }
-        self.countForwarded(unsafe track.pointee.kind, by: -1)
-        unsafe leg.pointee.detach()
-    }
-
-    private mutating func countForwarded(_ kind: MediaKind, by change: Int64) {
-        let amount = UInt64(bitPattern: change)
-        if kind == .audio {
-            self.counters.tracksForwarded.audio &+= amount
-        } else {
-            self.counters.tracksForwarded.video &+= amount
-        }
-    }
-
-    /// A session's keys are there: everything that is bound to it starts.
-    mutating func startLegs(of session: SessionPointer, at now: Instant) {
-        unsafe session.pointee.mediaDeadline = now
-        for leg in unsafe Each(session.pointee.legs) { unsafe self.start(leg, at: now) }
-    }
-
-    /// Gets a picture for a leg that has none: asks the publisher for a key frame.
-    mutating func start(_ leg: LegPointer, at now: Instant) {
-        guard let track = unsafe leg.pointee.track, unsafe leg.pointee.session.pointee.isConnected else { return }
-        unsafe self.wake(leg.pointee.session, by: now)
-        guard unsafe track.pointee.kind == .video else { return }
-        unsafe self.requestKeyFrame(of: track, layer: leg.pointee.wantedLayer, at: now)
-    }
-
-    mutating func reportSelection(_ leg: LegPointer, reason: String) {
-        guard unsafe leg.pointee.track != nil else { return }
-        let reference = SectionReference(
-            session: unsafe leg.pointee.session.pointee.id,
-            mid: unsafe leg.pointee.section.mid
-        )
-        self.emit(.selectionChanged(reference, unsafe leg.pointee.selection(reason: reason)))
     }
 }
 

@@ -21,12 +21,13 @@ extension MediaRouter {
                 self.addresses.remove(address, session: index)
                 unsafe session.pointee.addresses.removeAll { $0 == address }
             case .selected(let address):
-                unsafe self.direct(session, to: address, socket: socket)
+                unsafe self.direct(session, to: address, socket: socket, at: now)
                 // A nomination after a restart ends the generation before.
                 unsafe self.registerFragments(of: session)
             case .connected(let profile):
                 unsafe session.pointee.isConnected = true
                 unsafe session.pointee.srtpProfileName = profile.name
+                unsafe session.pointee.tagLength = profile.tagLength
                 self.counters.handshakesOK &+= 1
                 if let duration = unsafe session.pointee.peer.handshakeDuration {
                     self.counters.handshakeDuration.record(duration)
@@ -36,7 +37,7 @@ extension MediaRouter {
             case .handshake(let job):
                 self.handshakes.append((unsafe session.pointee.id, job))
             case .ended(let reason):
-                self.count(reason, wasConnected: unsafe session.pointee.isConnected)
+                unsafe self.count(reason, of: session)
                 self.emit(.ended(unsafe session.pointee.id, SessionEndReason(reason)))
                 self.endedIndices.append(index)
                 return
@@ -49,12 +50,19 @@ extension MediaRouter {
     }
 
     /// Sends a session's media to an address, unless that is another session's: see `claim`.
-    private mutating func direct(_ session: SessionPointer, to address: TransportAddress, socket: Int?) {
+    private mutating func direct(
+        _ session: SessionPointer,
+        to address: TransportAddress,
+        socket: Int?,
+        at now: Instant
+    ) {
         guard unsafe self.addresses.session(at: address) == session.pointee.index else { return }
         if unsafe session.pointee.destination.port == 0 {
             if address.isIPv4 { self.counters.iceConnectedIPv4 &+= 1 } else { self.counters.iceConnectedIPv6 &+= 1 }
         }
+        let isOther = unsafe session.pointee.destination != address
         unsafe session.pointee.destination = address
+        if isOther { unsafe self.routeChanged(session, at: now) }
         if let socket { unsafe session.pointee.socket = socket }
     }
 
@@ -90,14 +98,18 @@ extension MediaRouter {
             unsafe session.pointee.peer.isValidated(address)
         else { return }
         unsafe self.claim(address, for: session, at: now)
-        if unsafe session.pointee.peer.selected == address { unsafe self.direct(session, to: address, socket: socket) }
+        if unsafe session.pointee.peer.selected == address {
+            unsafe self.direct(session, to: address, socket: socket, at: now)
+        }
     }
 
-    private mutating func count(_ reason: PeerSession.EndReason, wasConnected: Bool) {
+    private mutating func count(_ reason: PeerSession.EndReason, of session: SessionPointer) {
+        let address = unsafe session.pointee.peer.selected ?? session.pointee.addresses.first
         switch reason {
-        case .consentExpired: if wasConnected { self.counters.iceLost &+= 1 } else { self.counters.iceFailed &+= 1 }
-        case .connectTimeout: self.counters.iceFailed &+= 1
+        case .consentExpired where unsafe session.pointee.isConnected: self.counters.iceLost.add(address)
+        case .consentExpired, .connectTimeout: self.counters.iceFailed.add(address)
         case .handshakeFailed: self.counters.handshakesFailed &+= 1
+        case .handshakeTimedOut: self.counters.handshakesTimedOut &+= 1
         case .fingerprintMismatch: self.counters.handshakesWrongFingerprint &+= 1
         case .closedByPeer: break
         }
@@ -131,6 +143,7 @@ extension MediaRouter {
             unsafe session.pointee.routes[stream] = InboundRoute()
         }
         if unsafe track.pointee.kind == .audio {
+            unsafe self.audioTracks.removeAll { unsafe $0 == track }
             self.counters.tracksPublished.audio &-= 1
         } else {
             self.counters.tracksPublished.video &-= 1
@@ -147,6 +160,7 @@ extension MediaRouter {
 
     /// Does what has become due.
     package mutating func handleTimers(at now: Instant) {
+        self.reportAudioActivity(at: now)
         // Bounded, in case a session's deadline were not to move: the loop must go on to the sockets.
         for _ in 0..<4_096 {
             guard let index = self.timers.popExpired(at: now), let session = unsafe self.sessions[index] else { break }
@@ -155,6 +169,7 @@ extension MediaRouter {
                 self.drainPeer(index, socket: nil, at: now)
             }
             if unsafe session.pointee.isConnected, unsafe !session.pointee.peer.hasEnded {
+                unsafe self.runBandwidth(session, at: now)
                 unsafe self.runMediaTimers(session, at: now)
             }
             // A deadline that its handler did not move must not come round in the same call.
@@ -169,7 +184,7 @@ extension MediaRouter {
     private func earliestDeadline(_ session: SessionPointer) -> Instant {
         var deadline = unsafe session.pointee.peerDeadline
         guard unsafe session.pointee.isConnected else { return deadline }
-        deadline = unsafe min(deadline, session.pointee.mediaDeadline)
+        deadline = unsafe min(min(deadline, session.pointee.mediaDeadline), session.pointee.bandwidthDeadline)
         return deadline
     }
 
@@ -191,7 +206,7 @@ extension SessionEndReason {
     init(_ reason: PeerSession.EndReason) {
         self =
             switch reason {
-            case .connectTimeout: .connectTimeout
+            case .connectTimeout, .handshakeTimedOut: .connectTimeout
             case .consentExpired: .consentExpired
             case .handshakeFailed: .dtlsFailed
             case .fingerprintMismatch: .fingerprintMismatch

@@ -125,6 +125,9 @@ extension MediaRouter {
             sequence = unsafe source.pointee.sequences.peek(header.sequenceNumber)
             // It came by itself meanwhile, or nobody waits for it any more.
             guard unsafe source.pointee.nacks.received(sequence, isRecovered: true, at: now) == .filled else { return }
+            if let sample = unsafe source.pointee.nacks.takeRoundTripTime() {
+                unsafe track.pointee.owner.pointee.noteRoundTrip(sample)
+            }
             unsafe source.pointee.reception.recovered(byteCount: packet.payloadLength)
         } else {
             sequence = unsafe source.pointee.sequences.unwrap(header.sequenceNumber)
@@ -140,26 +143,26 @@ extension MediaRouter {
             if unsafe !source.pointee.isActive {
                 unsafe source.pointee.isActive = true
                 unsafe track.pointee.hasNews = true
+                if unsafe track.pointee.kind == .video {
+                    for leg in unsafe Each(track.pointee.legs) { unsafe self.giveGrace(leg.pointee.session, at: now) }
+                }
             }
-            unsafe self.wake(track.pointee.owner, by: source.pointee.nacks.nextDeadline)
+            if unsafe track.pointee.usesNACK {
+                unsafe self.wake(track.pointee.owner, by: source.pointee.nacks.nextDeadline)
+            }
         }
+        packet.sequence = sequence
         // Padding alone probes the way to us; nobody else needs it, and its number must leave no gap.
         if packet.payloadLength == 0 {
             let rank = unsafe track.pointee.rank(layer: layer)
+            unsafe source.pointee.keyFrameCache.note(sequence, isKeyFrameStart: false, byteCount: 0, at: now)
             for leg in unsafe Each(track.pointee.legs) {
                 unsafe leg.pointee.rewriter.leaveOut(source: rank, sequence: sequence)
             }
             return
         }
-        var isKeyFrameStart = false
         if unsafe track.pointee.kind == .video {
-            let payload = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(packet.payload))
-            if format.payload == .vp8 { packet.vp8 = VP8Descriptor(payload) }
-            let keyFrame = packet.vp8?.keyFrame ?? keyFrameStart(in: payload, format: format.payload)
-            if let keyFrame {
-                isKeyFrameStart = true
-                unsafe self.keyFrameArrived(keyFrame, track: track, layer: layer, at: now)
-            }
+            unsafe self.readFrame(&packet, format: format.payload, track: track, layer: layer, at: now)
         }
         if unsafe track.pointee.codec != format.codec {
             unsafe track.pointee.codec = format.codec
@@ -173,15 +176,51 @@ extension MediaRouter {
             at: now
         )
         guard unsafe !track.pointee.isMuted else { return }
-        unsafe self.forward(
-            packet,
-            sequence: sequence,
-            format: format,
-            isKeyFrameStart: isKeyFrameStart,
-            track: track,
-            layer: layer,
+        if unsafe track.pointee.kind == .audio { unsafe self.noteLevel(of: packet, track: track) }
+        unsafe self.forward(packet, track: track, layer: layer, at: now)
+    }
+
+    /// Finds out, once for all subscribers, what a packet is of its frame.
+    private mutating func readFrame(
+        _ packet: inout SourcePacket,
+        format: PayloadFormat,
+        track: TrackPointer,
+        layer: Int,
+        at now: Instant
+    ) {
+        let source = unsafe track.pointee.layers + layer
+        let keyFrame = unsafe Self.readFrame(&packet, format: format, with: &source.pointee.frames)
+        unsafe source.pointee.keyFrameCache.note(
+            packet.sequence,
+            isKeyFrameStart: packet.frame.canStart,
+            byteCount: packet.bytes.count,
             at: now
         )
+        unsafe source.pointee.rates.received(packet.frame, byteCount: packet.payloadLength, at: now)
+        if packet.frame.isKeyFrameStart {
+            unsafe self.keyFrameArrived(keyFrame ?? KeyFrameInfo(), track: track, layer: layer, at: now)
+        }
+    }
+
+    static func readFrame(
+        _ packet: inout SourcePacket,
+        format: PayloadFormat,
+        with reader: inout FrameReader
+    ) -> KeyFrameInfo? {
+        let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(packet.bytes))
+        let payload = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(packet.payload))
+        packet.payloadDescriptor = PayloadDescriptor(payload, format: format)
+        let keyFrame = packet.payloadDescriptor.keyFrame(in: payload, format: format)
+        let range = packet.header.range(of: .dependencyDescriptor) ?? 0..<0
+        packet.frame = reader.read(
+            sequence: packet.sequence,
+            timestamp: packet.header.timestamp,
+            marker: packet.header.marker,
+            payload: packet.payloadDescriptor,
+            isKeyFrameStart: keyFrame != nil,
+            descriptor: bytes.extracting(range)
+        )
+        return keyFrame
     }
 
     private mutating func keyFrameArrived(
@@ -205,219 +244,9 @@ extension MediaRouter {
             // Ranks mean other layers now: everyone starts anew at a key frame.
             for leg in unsafe Each(track.pointee.legs) {
                 unsafe leg.pointee.startAnew()
-                unsafe leg.pointee.reportedLayer = nil
+                unsafe leg.pointee.reportedLayers = nil
             }
         }
-        for leg in unsafe Each(track.pointee.legs) { unsafe leg.pointee.limitLayers(at: now) }
-    }
-
-    /// Sends one packet to everyone who is to have it.
-    private mutating func forward(
-        _ packet: SourcePacket,
-        sequence: Int64,
-        format: Track.Format,
-        isKeyFrameStart: Bool,
-        track: TrackPointer,
-        layer: Int,
-        at now: Instant
-    ) {
-        let header = packet.header
-        let rank = unsafe track.pointee.rank(layer: layer)
-        let isVideo = unsafe track.pointee.kind == .video
-        for leg in unsafe Each(track.pointee.legs) {
-            guard unsafe leg.pointee.session.pointee.isConnected, unsafe !leg.pointee.isPaused,
-                unsafe !leg.pointee.isOnHold
-            else { continue }
-            var starts = unsafe leg.pointee.rewriter.source == nil
-            if isVideo {
-                switch unsafe leg.pointee.selector.accepts(layer: rank, isKeyFrameStart: isKeyFrameStart, at: now) {
-                case .forward: starts = false
-                case .switchAndForward: starts = true
-                case .drop:
-                    self.counters.droppedOutLayer &+= 1
-                    continue
-                }
-            }
-            if starts {
-                guard
-                    unsafe self.switchSource(
-                        leg,
-                        to: rank,
-                        sequence: sequence,
-                        timestamp: header.timestamp,
-                        track: track,
-                        layer: layer,
-                        at: now
-                    )
-                else { continue }
-            }
-            let rewritten = unsafe leg.pointee.rewriter.rewrite(
-                source: rank,
-                sequence: sequence,
-                timestamp: header.timestamp,
-                marker: header.marker,
-                at: now
-            )
-            guard let rewritten else { continue }
-            unsafe self.send(packet, rewritten: rewritten, format: format, leg: leg, at: now)
-        }
-    }
-
-    /// Makes the outgoing packet in an egress slot: header anew, payload sealed straight from the receive buffer.
-    private mutating func send(
-        _ packet: SourcePacket,
-        rewritten: RewrittenPacket,
-        format: Track.Format,
-        leg: LegPointer,
-        at now: Instant
-    ) {
-        let payloadType = unsafe leg.pointee.payloadTypes[Int(packet.header.payloadType & 0x7F)]
-        guard payloadType != Leg.noPayloadType else { return }
-        let slot = unsafe self.egress.nextSlot()
-        let outgoing = unsafe Self.outgoingHeader(
-            packet.header,
-            of: RawSpan(_unsafeBytes: UnsafeRawBufferPointer(packet.bytes)),
-            leg: leg,
-            payloadType: payloadType,
-            sequence: rewritten.wireSequence.value,
-            timestamp: rewritten.timestamp,
-            at: now
-        )
-        var target = unsafe MutableRawSpan(_unsafeBytes: slot)
-        guard
-            let layout = unsafe outgoing.write(
-                into: &target,
-                source: RawSpan(_unsafeBytes: UnsafeRawBufferPointer(packet.bytes))
-            )
-        else { return }
-        // The descriptor's continuity fields are changed where the packet lies: each leg writes its own over the last.
-        if let descriptor = packet.vp8 {
-            unsafe Self.rewrite(descriptor, in: packet.payload, leg: leg, generation: rewritten.generation)
-        }
-        let length = unsafe leg.pointee.session.pointee.peer.sealRTP(
-            headerLength: layout.headerLength,
-            payload: UnsafeRawBufferPointer(packet.payload),
-            rolloverCounter: UInt32(truncatingIfNeeded: rewritten.sequence >> 16),
-            into: slot
-        )
-        guard length > 0 else { return }
-        unsafe self.commit(length, to: leg.pointee.session)
-        unsafe leg.pointee.statistics.sent(byteCount: packet.payloadLength)
-        unsafe leg.pointee.gate.mediaSent(byteCount: length)
-        self.counters.packetsOut.add(1, unsafe leg.pointee.kind)
-        self.counters.bytesOut.add(UInt64(length), unsafe leg.pointee.kind)
-        if unsafe !leg.pointee.session.pointee.hasReportedFirstMedia {
-            unsafe self.reportFirstMedia(leg.pointee.session, at: now)
-        }
-    }
-
-    /// Writes a leg's picture id, TL0PICIDX and KEYIDX over the publisher's.
-    static func rewrite(
-        _ descriptor: VP8Descriptor,
-        in payload: UnsafeMutableRawBufferPointer,
-        leg: LegPointer,
-        generation: UInt32
-    ) {
-        let patch = unsafe leg.pointee.vp8.rewrite(
-            pictureID: descriptor.pictureIDOffset == 0 ? nil : descriptor.pictureID,
-            isLong: descriptor.isPictureIDLong,
-            tl0PictureIndex: descriptor.tl0PicIdxOffset == 0 ? nil : descriptor.tl0PicIdx,
-            keyIndex: descriptor.keyIndexOffset == 0 ? nil : descriptor.keyIndex,
-            generation: generation
-        )
-        var span = unsafe MutableRawSpan(_unsafeBytes: payload)
-        descriptor.rewrite(
-            &span,
-            payloadOffset: 0,
-            pictureID: patch.pictureID,
-            tl0PicIdx: patch.tl0PictureIndex,
-            keyIndex: patch.keyIndex
-        )
-    }
-
-    @inline(__always)
-    mutating func commit(_ length: Int, to session: SessionPointer) {
-        unsafe self.egress.commit(length: length, to: session.pointee.destination, socket: session.pointee.socket)
-        unsafe session.pointee.packetsSent &+= 1
-        unsafe session.pointee.bytesSent &+= UInt64(length)
-    }
-
-    /// The header that a leg's packet has: extensions with the leg's ids, none that the leg did not negotiate.
-    static func outgoingHeader(
-        _ header: RTPHeaderInfo,
-        of packet: RawSpan,
-        leg: LegPointer,
-        payloadType: UInt8,
-        sequence: UInt16,
-        timestamp: UInt32,
-        at now: Instant
-    ) -> OutgoingHeader {
-        var outgoing = unsafe OutgoingHeader(
-            marker: header.marker,
-            payloadType: payloadType,
-            sequenceNumber: sequence,
-            timestamp: timestamp,
-            ssrc: leg.pointee.ssrc,
-            extensions: leg.pointee.section.extensions
-        )
-        outgoing.mid = unsafe leg.pointee.mid
-        outgoing.absoluteSendTime = AbsoluteSendTime(now)
-        if unsafe leg.pointee.kind == .audio {
-            outgoing.audioLevel = header.audioLevel(in: packet)
-        } else {
-            outgoing.videoOrientation = header.videoOrientation(in: packet)
-            outgoing.dependencyDescriptor = header.range(of: .dependencyDescriptor) ?? 0..<0
-        }
-        return outgoing
-    }
-
-    /// Starts a leg's stream at this packet, or goes over to another layer there.
-    private mutating func switchSource(
-        _ leg: LegPointer,
-        to rank: Int,
-        sequence: Int64,
-        timestamp: UInt32,
-        track: TrackPointer,
-        layer: Int,
-        at now: Instant
-    ) -> Bool {
-        var reference: UInt32?
-        if let old = unsafe leg.pointee.rewriter.referenceSource, old != rank {
-            let oldLayer = unsafe track.pointee.layer(rank: old)
-            reference = unsafe track.pointee.layers[layer].clock.translate(
-                timestamp,
-                to: track.pointee.layers[oldLayer].clock
-            )
-        }
-        switch unsafe leg.pointee.rewriter.switchSource(
-            to: rank,
-            sequence: sequence,
-            timestamp: timestamp,
-            referenceTimestamp: reference,
-            at: now
-        )
-        {
-        case .switched:
-            if unsafe leg.pointee.kind == .video { unsafe self.reportSwitch(leg, to: rank) }
-            return true
-        case .refused(let asksKeyFrame):
-            unsafe leg.pointee.selector.refuseSwitch()
-            if asksKeyFrame { unsafe self.requestKeyFrame(of: track, layer: layer, at: now) }
-            return false
-        }
-    }
-
-    private mutating func reportSwitch(_ leg: LegPointer, to rank: Int) {
-        let before = unsafe leg.pointee.reportedLayer
-        guard before != rank else { return }
-        unsafe leg.pointee.reportedLayer = rank
-        if let before { if rank > before { self.counters.switchesUp &+= 1 } else { self.counters.switchesDown &+= 1 } }
-        // Told by the next look at the track: a publisher that makes layers jump must not make messages of every packet.
-        unsafe leg.pointee.hasSelectionNews = true
-    }
-
-    mutating func reportFirstMedia(_ session: SessionPointer, at now: Instant) {
-        unsafe session.pointee.hasReportedFirstMedia = true
-        self.emit(.firstMedia(unsafe session.pointee.id, after: unsafe now - session.pointee.createdAt))
+        unsafe self.needsAllocation(of: track, because: .publisher, at: now)
     }
 }

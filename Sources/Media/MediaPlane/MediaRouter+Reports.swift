@@ -98,12 +98,18 @@ extension MediaRouter {
     /// Asks for what is missing of one layer.
     mutating func sendNACK(for track: TrackPointer, layer: Int, at now: Instant) {
         let source = unsafe track.pointee.layers + layer
-        guard unsafe now >= source.pointee.nacks.nextDeadline, let media = unsafe source.pointee.ssrc else { return }
+        guard unsafe track.pointee.usesNACK, unsafe now >= source.pointee.nacks.nextDeadline,
+            let media = unsafe source.pointee.ssrc
+        else { return }
         var lost = InlineArray<128, SequenceNumber>(repeating: SequenceNumber(0))
         var span = lost.mutableSpan
-        let count = unsafe source.pointee.nacks.collect(at: now, roundTripTime: .milliseconds(100), into: &span)
-        guard count > 0 else { return }
         let session = unsafe track.pointee.owner
+        let count = unsafe source.pointee.nacks.collect(
+            at: now,
+            roundTripTime: session.pointee.roundTripTime ?? .milliseconds(100),
+            into: &span
+        )
+        guard count > 0 else { return }
         let slot = unsafe self.egress.nextSlot()
         var writer = unsafe RTCPWriter(MutableRawSpan(_unsafeBytes: Self.room(slot)))
         unsafe Self.begin(&writer, session: session, isReduced: track.pointee.section.reducedSizeRTCP)

@@ -1,4 +1,5 @@
 package import Basics
+import CongestionControl
 import Forwarding
 package import MediaControl
 import Negotiation
@@ -16,7 +17,12 @@ extension MediaRouter {
         statistics.transport.bytesReceived = unsafe session.pointee.bytesReceived
         statistics.transport.packetsSent = unsafe session.pointee.packetsSent
         statistics.transport.bytesSent = unsafe session.pointee.bytesSent
+        statistics.transport.dtlsCipher = unsafe session.pointee.peer.dtlsCipher
         statistics.transport.srtpCipher = unsafe session.pointee.srtpProfileName
+        if let bandwidth = unsafe session.pointee.bandwidth {
+            let estimate = unsafe bandwidth.pointee.estimator.estimate
+            if estimate.source != .none { statistics.transport.availableOutgoingBitrate = estimate.bitrate }
+        }
         for track in unsafe Each(session.pointee.tracks) {
             for layer in unsafe 0..<track.pointee.layerCount {
                 if let entry = unsafe Self.inbound(track, layer: layer) { statistics.inbound.append(entry) }
@@ -59,7 +65,7 @@ extension MediaRouter {
             entry.source = unsafe track.pointee.source
             entry.codec = unsafe track.pointee.codec
             if unsafe leg.pointee.kind == .video {
-                entry.selection = unsafe leg.pointee.selection(reason: leg.pointee.reason)
+                entry.selection = unsafe leg.pointee.selection
             }
         }
         entry.packetsSent = unsafe leg.pointee.statistics.packetCount

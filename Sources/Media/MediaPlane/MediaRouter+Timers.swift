@@ -48,7 +48,9 @@ extension MediaRouter {
         for track in unsafe Each(session.pointee.tracks) {
             for layer in unsafe 0..<track.pointee.layerCount {
                 let source = unsafe track.pointee.layers + layer
-                deadline = unsafe min(deadline, source.pointee.nacks.nextDeadline)
+                if unsafe track.pointee.usesNACK {
+                    deadline = unsafe min(deadline, source.pointee.nacks.nextDeadline)
+                }
                 if let pending = unsafe source.pointee.keyFrames.nextDeadline { deadline = min(deadline, pending) }
             }
         }
@@ -63,20 +65,26 @@ extension MediaRouter {
             if now - last > SourceLayer.silence {
                 unsafe source.pointee.isActive = false
                 unsafe track.pointee.hasNews = true
+                unsafe self.needsAllocation(of: track, because: .publisher, at: now)
             }
         }
         if unsafe track.pointee.kind == .video {
             for leg in unsafe Each(track.pointee.legs) {
                 guard unsafe leg.pointee.session.pointee.isConnected, unsafe !leg.pointee.isPaused else { continue }
                 if let rank = unsafe leg.pointee.selector.tick(at: now) {
-                    unsafe self.requestKeyFrame(of: track, layer: track.pointee.layer(rank: rank), at: now)
+                    unsafe self.getPicture(for: leg, layer: track.pointee.layer(rank: rank), at: now)
                 }
+                if unsafe leg.pointee.selector.stallCount != leg.pointee.reportedStalls {
+                    unsafe leg.pointee.reportedStalls = leg.pointee.selector.stallCount
+                    unsafe leg.pointee.hasReasonNews = true
+                }
+                unsafe self.reportSwitch(leg)
             }
         }
-        for leg in unsafe Each(track.pointee.legs) where unsafe leg.pointee.hasSelectionNews {
-            unsafe leg.pointee.hasSelectionNews = false
-            unsafe self.reportSelection(leg, reason: unsafe leg.pointee.reason)
+        for leg in unsafe Each(track.pointee.legs) where unsafe leg.pointee.takeSelectionNews(at: now) {
+            unsafe self.reportSelection(leg)
         }
+        unsafe self.watchDemand(for: track, at: now)
         if unsafe track.pointee.hasNews, unsafe now >= track.pointee.nextNews, let codec = unsafe track.pointee.codec {
             unsafe track.pointee.hasNews = false
             unsafe track.pointee.nextNews = now + Track.newsInterval

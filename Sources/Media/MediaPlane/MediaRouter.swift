@@ -1,4 +1,5 @@
 package import Basics
+package import CongestionControl
 package import DTLS
 import Forwarding
 package import MediaControl
@@ -19,6 +20,8 @@ package struct MediaRouter: ~Copyable {
         package var maximumSessionCount: Int
         /// Per session; 0 = no limit.
         package var packetsPerSecondPerTransport: Int
+        /// Where every subscriber's estimate starts, and how far it may go.
+        package var estimator = EstimatorConfiguration()
         /// Hands DTLS handshakes out through `nextHandshake` instead of doing them in `receive`.
         package var offloadsHandshakes: Bool
 
@@ -51,8 +54,16 @@ package struct MediaRouter: ~Copyable {
     var endedIndices: [Int] = []
     private var events: [MediaEvent] = []
     var handshakes: [(session: SessionID, job: HandshakeJob)] = []
+    var lastBinding: UInt32 = 0
+    /// Where a leg's dependency descriptor is made, and where a kept packet is laid out to be sent anew.
+    let descriptorScratch: UnsafeMutableRawBufferPointer
+    let packetScratch: UnsafeMutableRawBufferPointer
     let wallClock: NTPAnchor
     private var sampleCountdown = 64
+    /// All published ones, for `reportAudioActivity`.
+    var audioTracks: [TrackPointer] = unsafe []
+    var hasAudioActivity = false
+    var nextAudioActivity = Instant.zero
 
     /// - Parameters:
     ///   - egress: where datagrams go.
@@ -65,6 +76,8 @@ package struct MediaRouter: ~Copyable {
         randomSeed: UInt64,
         at now: Instant
     ) {
+        unsafe self.descriptorScratch = .allocate(byteCount: 256, alignment: 8)
+        unsafe self.packetScratch = .allocate(byteCount: EgressQueue.slotByteCount, alignment: 8)
         self.wallClock = NTPAnchor(wallClock, at: now)
         self.configuration = configuration
         self.egress = egress
@@ -75,6 +88,8 @@ package struct MediaRouter: ~Copyable {
     }
 
     deinit {
+        unsafe self.descriptorScratch.deallocate()
+        unsafe self.packetScratch.deallocate()
         for session in unsafe Each(self.sessions) {
             guard let session = unsafe session else { continue }
             for leg in unsafe Each(session.pointee.legs) { unsafe Self.free(leg) }

@@ -114,11 +114,11 @@ package actor MediaWorker: MediaWorkerControl {
     }
 
     package func setPurpose(_ purpose: TrackPurpose, for track: PublishedTrack) async {
-        self.router.setPurpose(purpose, for: track)
+        self.router.setPurpose(purpose, for: track, at: Self.now())
     }
 
     package func setSpeechRole(_ role: SpeechRole, for track: PublishedTrack) async {
-        self.router.setSpeechRole(role, for: track)
+        self.router.setSpeechRole(role, for: track, at: Self.now())
     }
 
     package func setMuted(_ muted: Bool, for track: PublishedTrack) async {

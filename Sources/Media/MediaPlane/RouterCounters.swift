@@ -32,7 +32,10 @@ package struct RouterCounters: BitwiseCopyable, Sendable {
     /// From an address that ICE has not authenticated.
     package var droppedInUnknownSource: UInt64 = 0
     package var droppedOutLayer: UInt64 = 0
+    /// The socket's buffer was full.
     package var droppedOutNoRoom: UInt64 = 0
+    /// The subscriber's pacer was full, or the packet was not kept long enough for its turn.
+    package var droppedOutPacer: UInt64 = 0
     package var droppedOutSendError: UInt64 = 0
 
     // Repair.
@@ -46,15 +49,19 @@ package struct RouterCounters: BitwiseCopyable, Sendable {
     package var fullIntraForwarded: UInt64 = 0
     package var fullIntraThrottled: UInt64 = 0
     package var keyFrameRequestsOut: UInt64 = 0
-    package var switchesUp: UInt64 = 0
-    package var switchesDown: UInt64 = 0
+    package var layerSwitches = LayerSwitches()
+    /// Sent only to see what a path carries: repeated packets and empty ones.
+    package var paddingPacketsOut: UInt64 = 0
+    package var paddingBytesOut: UInt64 = 0
+    /// Key frames of the cache that were sent to a subscriber that had no picture yet.
+    package var replaysSent: UInt64 = 0
 
     // Transport.
     package var stunRejected: UInt64 = 0
     package var iceConnectedIPv4: UInt64 = 0
     package var iceConnectedIPv6: UInt64 = 0
-    package var iceFailed: UInt64 = 0
-    package var iceLost: UInt64 = 0
+    package var iceFailed = ByFamily()
+    package var iceLost = ByFamily()
     package var handshakesOK: UInt64 = 0
     package var handshakesFailed: UInt64 = 0
     package var handshakesWrongFingerprint: UInt64 = 0
@@ -69,10 +76,91 @@ package struct RouterCounters: BitwiseCopyable, Sendable {
     package var tracksForwarded = ByKind()
     /// Bound, and held back at the wish of the subscriber.
     package var tracksPaused: UInt64 = 0
+    /// Bound, and held back because the room shows others or the subscriber does not see it.
+    package var tracksUnused: UInt64 = 0
+    /// Bound, and not sent because the subscriber's path does not carry it.
+    package var tracksPausedForBandwidth: UInt64 = 0
     /// Of the last second, in thousandths.
     package var busyPermille: UInt64 = 0
 
+    // Of subscribers, once a second.
+    package var bitrateEstimate = BitrateHistogram()
+    package var bitrateUsed = BitrateHistogram()
+
     package init() {}
+
+    /// By the family of a session's address; `unknown` when no check ever came.
+    package struct ByFamily: BitwiseCopyable, Sendable {
+        package var ipv4: UInt64 = 0
+        package var ipv6: UInt64 = 0
+        package var unknown: UInt64 = 0
+
+        mutating func add(_ address: TransportAddress?) {
+            guard let address else { return self.unknown &+= 1 }
+            if address.isIPv4 { self.ipv4 &+= 1 } else { self.ipv6 &+= 1 }
+        }
+    }
+}
+
+/// Why a subscriber is sent another layer.
+package enum LayerSwitchReason: UInt8, Sendable, CaseIterable {
+    case bandwidth, preference, publisher, speaker
+}
+
+/// Changes of layer by axis, direction and reason.
+package struct LayerSwitches: BitwiseCopyable, Sendable {
+    private var counts = InlineArray<16, UInt64>(repeating: 0)
+
+    package init() {}
+
+    package func count(isSpatial: Bool, isUp: Bool, reason: LayerSwitchReason) -> UInt64 {
+        self.counts[Self.index(isSpatial, isUp, reason)]
+    }
+
+    mutating func add(isSpatial: Bool, isUp: Bool, reason: LayerSwitchReason) {
+        self.counts[Self.index(isSpatial, isUp, reason)] &+= 1
+    }
+
+    private static func index(_ isSpatial: Bool, _ isUp: Bool, _ reason: LayerSwitchReason) -> Int {
+        (isSpatial ? 8 : 0) + (isUp ? 4 : 0) + Int(reason.rawValue & 3)
+    }
+}
+
+/// Bitrates in buckets from 30 kbit/s to 50 Mbit/s.
+package struct BitrateHistogram: BitwiseCopyable, Sendable {
+    /// Upper bounds in bits per second.
+    package static let bounds: [Double] = (0..<11).map { Double(Self.bound($0)) }
+
+    /// The last one counts what is above all bounds.
+    package var buckets = InlineArray<12, UInt64>(repeating: 0)
+    /// In bits per second.
+    package var sum: UInt64 = 0
+
+    package init() {}
+
+    package mutating func record(_ bitrate: Bitrate) {
+        let value = max(0, bitrate.bitsPerSecond)
+        var index = 0
+        while index < 11, value > Self.bound(index) { index += 1 }
+        self.buckets[index] &+= 1
+        self.sum &+= UInt64(value)
+    }
+
+    private static func bound(_ index: Int) -> Int64 {
+        switch index {
+        case 0: 30_000
+        case 1: 100_000
+        case 2: 250_000
+        case 3: 500_000
+        case 4: 1_000_000
+        case 5: 2_000_000
+        case 6: 3_000_000
+        case 7: 5_000_000
+        case 8: 10_000_000
+        case 9: 20_000_000
+        default: 50_000_000
+        }
+    }
 }
 
 /// Durations in buckets from 100 microseconds to 10 s, cumulative as Prometheus wants them only when they are printed.

@@ -9,6 +9,7 @@ import RTP
 typealias SessionPointer = UnsafeMutablePointer<Session>
 typealias TrackPointer = UnsafeMutablePointer<Track>
 typealias LegPointer = UnsafeMutablePointer<Leg>
+typealias BandwidthPointer = UnsafeMutablePointer<SubscriberBandwidth>
 
 /// One peer connection on this worker. Lives at a fixed place in memory from `apply` to `close`, so that tracks and legs
 /// can point to it.
@@ -52,6 +53,12 @@ struct Session: ~Copyable {
 
     // What it is sent.
     var legs: [LegPointer] = unsafe []
+    /// What its path carries; made with its first video leg.
+    var bandwidth: BandwidthPointer?
+    /// To this peer and back, smoothed; from its reports, or from how soon it repeats what it is asked for.
+    private(set) var roundTripTime: Nanoseconds?
+    /// Of SRTP, behind every packet.
+    var tagLength = 16
     var nextReport: Instant
     /// When the transport wants to be called.
     var peerDeadline = Instant.zero
@@ -60,6 +67,8 @@ struct Session: ~Copyable {
     /// Local username fragments under which checks find this session.
     var fragmentKeys: [UInt64] = []
     var nextSelection = Instant.zero
+    /// When its bandwidth is due.
+    var bandwidthDeadline = Instant.distantFuture
 
     // Transport statistics.
     var packetsReceived: UInt64 = 0
@@ -86,6 +95,18 @@ struct Session: ~Copyable {
         self.feedbackBuilder = TransportFeedbackBuilder(senderSSRC: rtcpSSRC, mediaSSRC: rtcpSSRC)
         self.rateLimiter = PacketRateLimiter(packetsPerSecond: packetsPerSecond, at: now)
         self.nextReport = now + .milliseconds(500)
+        unsafe self.bandwidth = nil
+    }
+
+    deinit {
+        guard let bandwidth = unsafe self.bandwidth else { return }
+        unsafe bandwidth.deinitialize(count: 1)
+        unsafe bandwidth.deallocate()
+    }
+
+    mutating func noteRoundTrip(_ sample: Nanoseconds) {
+        guard sample > .zero, sample < .seconds(10) else { return }
+        self.roundTripTime = self.roundTripTime.map { $0 + (sample - $0) / 8 } ?? sample
     }
 }
 

@@ -25,6 +25,9 @@ struct SourceLayer: ~Copyable {
     var cache: PacketCache<RTPHeaderInfo>
     var clock: SenderReportClock
     var keyFrames = KeyFrameLimiter()
+    var rates = LayerRates()
+    var frames = FrameReader()
+    var keyFrameCache = KeyFrameCache()
     var lastPacket: Instant?
     var isActive = false
     var width: Int?
@@ -55,6 +58,9 @@ struct SourceLayer: ~Copyable {
         self.nacks = NACKGenerator()
         self.cache = PacketCache(kind: kind)
         self.clock = SenderReportClock(clockRate: clockRate)
+        self.rates = LayerRates()
+        self.frames = FrameReader()
+        self.keyFrameCache = KeyFrameCache()
         self.countedLost = 0
     }
 

@@ -1,3 +1,5 @@
+import Basics
+import Forwarding
 import RTP
 
 /// A published packet in hand: opened, parsed, still in the receive buffer.
@@ -8,8 +10,12 @@ struct SourcePacket {
     let header: RTPHeaderInfo
     /// Without padding.
     let payloadLength: Int
+    /// The publisher's, unwrapped.
+    var sequence: Int64 = 0
     /// As the publisher wrote it: legs change the fields in place, one after the other.
-    var vp8: VP8Descriptor?
+    var payloadDescriptor = PayloadDescriptor.none
+    /// What it is of its frame; of audio, nothing.
+    var frame = FrameInfo()
 
     init(bytes: UnsafeMutableRawBufferPointer, header: RTPHeaderInfo, payloadLength: Int) {
         unsafe self.bytes = unsafe bytes

@@ -1,4 +1,5 @@
 import Basics
+import CongestionControl
 import Forwarding
 import MediaControl
 import Negotiation
@@ -30,9 +31,13 @@ struct Track: ~Copyable {
     /// `maximumLayerCount` of them; the first `layerCount` are in use.
     let layers: UnsafeMutablePointer<SourceLayer>
     var layerCount = 1
+    /// The publisher repeats what it is asked for.
+    private(set) var usesNACK = false
     var isMuted = false
     var purpose = TrackPurpose.camera
     var speechRole = SpeechRole.silent
+    /// Which layers anybody has use for.
+    var demand: EncodingDemand
     /// Of the last media packet.
     var codec: Codec?
     /// Something that rooms should hear has changed since the last `layersChanged`.
@@ -41,17 +46,22 @@ struct Track: ~Copyable {
     var nextNews = Instant.zero
     static let newsInterval = Nanoseconds.milliseconds(500)
 
+    /// How loud it was since rooms were last told: audio levels in -dBov, added up (RFC 6464).
+    var levelSum = 0
+    var levelCount = 0
+
     /// Who is sent this track: walked for every packet.
     private var legStorage: UnsafeMutablePointer<LegPointer>
     private var legCapacity = 4
     private(set) var legCount = 0
 
-    init(owner: SessionPointer, source: PublishedTrack, section: NegotiatedSection) {
+    init(owner: SessionPointer, source: PublishedTrack, section: NegotiatedSection, at now: Instant) {
         unsafe self.owner = unsafe owner
         self.source = source
         self.kind = section.kind
         self.section = section
         self.mid = ShortText(section.mid)
+        self.demand = EncodingDemand(layerCount: max(1, min(Self.maximumLayerCount, section.rids.count)), at: now)
         unsafe self.layers = .allocate(capacity: Self.maximumLayerCount)
         for index in 0..<Self.maximumLayerCount {
             unsafe (self.layers + index).initialize(to: SourceLayer(kind: section.kind))
@@ -72,6 +82,7 @@ struct Track: ~Copyable {
     @discardableResult
     mutating func apply(_ section: NegotiatedSection) -> Bool {
         self.section = section
+        self.usesNACK = section.codecs.contains { $0.feedback.contains(.nack) }
         for index in 0..<128 { self.formats[index] = Format() }
         for codec in section.codecs where codec.payloadType < 128 {
             let payload = PayloadFormat(codec.codec)

@@ -132,6 +132,14 @@ package enum ConfigurationKeys {
             isReloadable: true,
             "codecs that rooms offer, best first"
         ),
+        ConfigurationKey(
+            "rooms.lastN",
+            \.rooms.lastN,
+            .lastN,
+            default: ["-1"],
+            isReloadable: true,
+            "cameras that a participant is sent at most, those of the last speakers; -1 = all"
+        ),
     ]
 
     private static let auth = [

@@ -62,6 +62,8 @@ package struct RoomsConfiguration: Sendable, Equatable {
     package var emptyTimeout = Nanoseconds.zero
     /// In order of preference.
     package var codecs: [CodecName] = []
+    /// How many cameras each participant is sent at most; `nil` = all.
+    package var lastN: Int?
 }
 
 /// The codecs that may be configured, by the names that `rooms.codecs` has for them.

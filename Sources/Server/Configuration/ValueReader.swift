@@ -50,6 +50,15 @@ extension ValueReader where Value == Int {
     }
 }
 
+extension ValueReader where Value == Int? {
+    static var lastN: Self {
+        .scalar("give a whole number from 0 to 1000, or -1 for all") { text in
+            if text == "-1" { return .some(nil) }
+            return decimal(text).flatMap { 0...1_000 ~= $0 ? .some($0) : nil }
+        }
+    }
+}
+
 extension ValueReader where Value == Bitrate? {
     static var bitrate: Self {
         .scalar("give bits per second as a whole number, such as 2500000, or 0 for no cap") { text in

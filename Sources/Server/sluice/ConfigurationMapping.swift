@@ -29,7 +29,8 @@ extension SluiceConfiguration {
             emptyTimeout: self.rooms.emptyTimeout,
             codecs: self.rooms.codecs.compactMap { Codec(rawValue: $0.rawValue) },
             maxTracksPerParticipant: self.limits.tracksPerParticipant,
-            maxBitratePerParticipant: self.media.maxBitratePerParticipant
+            maxBitratePerParticipant: self.media.maxBitratePerParticipant,
+            lastN: self.rooms.lastN
         )
     }
 

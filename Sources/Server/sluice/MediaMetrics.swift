@@ -41,7 +41,7 @@ enum MediaMetrics {
                     dropped(counters.droppedInMalformed, "in", "malformed"),
                     dropped(counters.droppedInRateLimited, "in", "rateLimited"),
                     dropped(counters.droppedOutLayer, "out", "layer"),
-                    dropped(counters.droppedOutNoRoom, "out", "queueFull"),
+                    dropped(counters.droppedOutNoRoom &+ counters.droppedOutPacer, "out", "queueFull"),
                     dropped(counters.droppedOutSendError, "out", "sendError"),
                 ]
             ),
@@ -59,16 +59,19 @@ enum MediaMetrics {
         func request(_ count: UInt64, _ direction: String, _ type: String, _ result: String) -> MetricSample {
             sample(count, ("direction", direction), ("type", type), ("result", result))
         }
-        func switched(_ count: UInt64, to direction: String) -> MetricSample {
-            // Without bandwidth estimation, a layer changes only because the publisher starts or stops sending one.
-            sample(count, ("axis", "spatial"), ("to", direction), ("reason", "publisher"))
-        }
         return [
             MetricFamily(
                 "sluice_nack_requests_total",
                 [sample(counters.nacksIn, ("direction", "in")), sample(counters.nacksOut, ("direction", "out"))]
             ),
-            MetricFamily("sluice_paused_tracks", [sample(counters.tracksPaused, ("reason", "preference"))]),
+            MetricFamily(
+                "sluice_paused_tracks",
+                [
+                    sample(counters.tracksPausedForBandwidth, ("reason", "bandwidth")),
+                    sample(counters.tracksPaused, ("reason", "preference")),
+                    sample(counters.tracksUnused, ("reason", "unused")),
+                ]
+            ),
             MetricFamily(
                 "sluice_retransmissions_total",
                 [
@@ -87,19 +90,33 @@ enum MediaMetrics {
                     request(counters.keyFrameRequestsOut, "out", "pli", "forwarded"),
                 ]
             ),
-            MetricFamily(
-                "sluice_layer_switches_total",
-                [switched(counters.switchesUp, to: "up"), switched(counters.switchesDown, to: "down")]
-            ),
+            Self.layerSwitches(counters.layerSwitches),
             MetricFamily("sluice_forward_duration_seconds", [histogram(counters.forwardDuration)]),
+            MetricFamily("sluice_subscriber_bitrate_estimate", [histogram(counters.bitrateEstimate)]),
+            MetricFamily("sluice_subscriber_bitrate_used", [histogram(counters.bitrateUsed)]),
         ]
     }
 
+    private static func layerSwitches(_ switches: LayerSwitches) -> MetricFamily {
+        let reasons: [(LayerSwitchReason, String)] = [
+            (.bandwidth, "bandwidth"), (.preference, "preference"), (.publisher, "publisher"), (.speaker, "speaker"),
+        ]
+        let samples = reasons.flatMap { reason, name in
+            [(true, true), (true, false), (false, true), (false, false)].map { isSpatial, isUp in
+                sample(
+                    switches.count(isSpatial: isSpatial, isUp: isUp, reason: reason),
+                    ("axis", isSpatial ? "spatial" : "temporal"),
+                    ("to", isUp ? "up" : "down"),
+                    ("reason", name)
+                )
+            }
+        }
+        return MetricFamily("sluice_layer_switches_total", samples)
+    }
+
     private static func transport(_ counters: RouterCounters) -> [MetricFamily] {
-        func connection(_ count: UInt64, _ result: String, family: String?) -> MetricSample {
-            // What never connected, or is gone, has no address any more.
-            let labels = [("protocol", "udp")] + (family.map { [("family", $0)] } ?? []) + [("result", result)]
-            return MetricSample(labels.map { MetricLabel($0, $1) }, .count(count))
+        func connection(_ count: UInt64, _ result: String, family: String) -> MetricSample {
+            sample(count, ("protocol", "udp"), ("family", family), ("result", result))
         }
         return [
             MetricFamily(
@@ -107,8 +124,12 @@ enum MediaMetrics {
                 [
                     connection(counters.iceConnectedIPv4, "connected", family: "ipv4"),
                     connection(counters.iceConnectedIPv6, "connected", family: "ipv6"),
-                    connection(counters.iceFailed, "failed", family: nil),
-                    connection(counters.iceLost, "lost", family: nil),
+                    connection(counters.iceFailed.ipv4, "failed", family: "ipv4"),
+                    connection(counters.iceFailed.ipv6, "failed", family: "ipv6"),
+                    // No check ever came, so there is no address to tell it by.
+                    connection(counters.iceFailed.unknown, "failed", family: "none"),
+                    connection(counters.iceLost.ipv4, "lost", family: "ipv4"),
+                    connection(counters.iceLost.ipv6, "lost", family: "ipv6"),
                 ]
             ),
             MetricFamily(
@@ -149,6 +170,14 @@ enum MediaMetrics {
         return MetricSample(
             [],
             .histogram(HistogramSnapshot(bounds: DurationHistogram.bounds, counts: counts, sum: sum))
+        )
+    }
+
+    private static func histogram(_ bitrates: BitrateHistogram) -> MetricSample {
+        let counts = bitrates.buckets.indices.map { bitrates.buckets[$0] }
+        return MetricSample(
+            [],
+            .histogram(HistogramSnapshot(bounds: BitrateHistogram.bounds, counts: counts, sum: Double(bitrates.sum)))
         )
     }
 }

@@ -33,6 +33,11 @@ package struct VP9Descriptor: Hashable, Sendable, BitwiseCopyable {
     /// Only in non-flexible mode.
     package let tl0PicIdxOffset: Int
     package let tl0PicIdx: UInt8
+    /// P_DIFF: picture id minus that of each picture whose frame of the same spatial layer is referred to, 0...127; the
+    /// first `referenceCount`. Only in flexible mode.
+    package let referenceDiffs: SIMD4<UInt8>
+    /// 0...3.
+    package let referenceCount: Int
     /// V: how many spatial layers the scalability structure declares, 1...8; 0 without one.
     package let declaredLayerCount: Int
     /// Of the width of layer 0; 0 when the structure has no sizes.
@@ -74,11 +79,16 @@ package struct VP9Descriptor: Hashable, Sendable, BitwiseCopyable {
                 offset += 1
             }
         }
+        var referenceDiffs = SIMD4<UInt8>.zero
+        var referenceCount = 0
         if isFlexible, first & 0x40 != 0 {
             var isLast = false
-            for _ in 0..<3 where !isLast {
+            while !isLast, referenceCount < 3 {
                 guard payload.byteCount > offset else { return nil }
-                isLast = payload.uint8(at: offset) & 1 == 0
+                let reference = payload.uint8(at: offset)
+                isLast = reference & 1 == 0
+                referenceDiffs[referenceCount] = reference >> 1
+                referenceCount += 1
                 offset += 1
             }
             guard isLast else { return nil }
@@ -104,6 +114,8 @@ package struct VP9Descriptor: Hashable, Sendable, BitwiseCopyable {
         self.isInterLayerPredicted = layer & 0x01 != 0
         self.tl0PicIdxOffset = tl0PicIdxOffset
         self.tl0PicIdx = tl0PicIdx
+        self.referenceDiffs = referenceDiffs
+        self.referenceCount = referenceCount
         self.declaredLayerCount = structure.layerCount
         self.sizesOffset = structure.sizesOffset
     }

@@ -52,7 +52,7 @@ import Testing
             let joined = try await self.directory.join(
                 RoomID("my room"),
                 JoinRequest(kind: .websocket, identity: identity)
-            ) { _ in }
+            ) { _ in true }
             _ = try await joined.room.offer(Offer().publishing("audio", "video").sdp, from: joined.participant)
             return joined
         }
@@ -87,10 +87,55 @@ import Testing
             #expect(try await server.get("/readyz").status == 200)
             let reply = try await HTTPReply.request("POST", "/v1/drain", port: server.port)
             #expect(reply.status == 202)
-            #expect(try JSONValue(parsing: reply.body) == ["deadline": 1_030])
+            #expect(try JSONValue(parsing: reply.body) == ["deadline": "1970-01-01T00:17:10Z"])
             #expect(try await server.get("/readyz").status == 503)
             #expect(try await server.get("/healthz").status == 200)
             await #expect(throws: RoomError.self) { try await server.publisher() }
+        }
+    }
+
+    @Test func aMethodThatAResourceDoesNotHaveIsSaidToBeSo() async throws {
+        try await Server.run { server in
+            let cases = [
+                ("POST", "/v1/rooms", 405, "GET, HEAD"), ("POST", "/v1/rooms/r", 405, "GET, HEAD, PUT, DELETE"),
+                ("GET", "/v1/rooms/r/participants/p/mute", 405, "POST"), ("GET", "/v1/drain", 405, "POST"),
+                ("DELETE", "/metrics", 405, "GET, HEAD"), ("POST", "/healthz", 405, "GET, HEAD"),
+                ("PATCH", "/v1/workers", 405, "GET, HEAD"), ("GET", "/v1/nothing", 404, nil),
+                ("HEAD", "/healthz", 200, nil),
+            ]
+            for (method, path, status, allow) in cases {
+                let reply = try await HTTPReply.request(method, path, port: server.port)
+                #expect(reply.status == status, "\(method) \(path)")
+                #expect(reply.headers["allow"] == allow, "\(method) \(path)")
+            }
+        }
+        try await Server.run(token: "secret") { server in
+            // Who may not ask learns nothing.
+            let reply = try await HTTPReply.request("POST", "/v1/rooms", port: server.port)
+            #expect(reply.status == 401)
+        }
+    }
+
+    @Test func aRoomCanBeMadeAndConfigured() async throws {
+        try await Server.run { server in
+            let put: @Sendable (String, String?) async throws -> Int = { path, body in
+                try await HTTPReply.request("PUT", path, port: server.port, body: body).status
+            }
+            let made = try await put("/v1/rooms/my%20room", #"{"lastN":2}"#)
+            #expect(made == 201)
+            #expect(try await server.json("/v1/rooms/my%20room")["lastN"] == 2)
+            let kept = try await put("/v1/rooms/my%20room", "{}")
+            #expect(kept == 204)
+            #expect(try await server.json("/v1/rooms/my%20room")["lastN"] == 2)
+            let all = try await put("/v1/rooms/my%20room", #"{"lastN":-1}"#)
+            #expect(all == 204)
+            #expect(try await server.json("/v1/rooms/my%20room")["lastN"] == -1)
+            for body in [#"{"lastN":-2}"#, #"{"lastN":"2"}"#, #"{"lastN":1001}"#, "{"] {
+                let refused = try await put("/v1/rooms/my%20room", body)
+                #expect(refused == 400, "\(body)")
+            }
+            let control = try await put("/v1/rooms/a%00b", "{}")
+            #expect(control == 400)
         }
     }
 
@@ -170,7 +215,8 @@ import Testing
 
     @Test func drainingEndsWhenEverybodyHasGone() async throws {
         let directory = RoomDirectory(workers: OneWorker(worker: RecordingWorker()), logger: Server.logger)
-        let joined = try await directory.join(RoomID("r"), JoinRequest(kind: .websocket, identity: "alice")) { _ in }
+        let joined = try await directory.join(RoomID("r"), JoinRequest(kind: .websocket, identity: "alice")) { _ in true
+        }
         let drain = DrainController(
             directory: directory,
             timeout: .seconds(20),
@@ -185,7 +231,7 @@ import Testing
 
     @Test func drainingEndsWhenItsTimeIsOver() async throws {
         let directory = RoomDirectory(workers: OneWorker(worker: RecordingWorker()), logger: Server.logger)
-        _ = try await directory.join(RoomID("r"), JoinRequest(kind: .websocket, identity: "alice")) { _ in }
+        _ = try await directory.join(RoomID("r"), JoinRequest(kind: .websocket, identity: "alice")) { _ in true }
         let drain = DrainController(
             directory: directory,
             timeout: .zero,

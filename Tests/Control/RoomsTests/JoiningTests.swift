@@ -1,4 +1,6 @@
 import Basics
+import ControlTestSupport
+import MediaControl
 import Rooms
 import Testing
 
@@ -104,7 +106,7 @@ import Testing
         await scenario.wait(seconds: 60)
         #expect(watcher.events.take().isEmpty)
         // The token was good once.
-        #expect(await scenario.directory.resume(RoomID("r"), token: alice.joined.resumeToken) { _ in } == nil)
+        #expect(await scenario.directory.resume(RoomID("r"), token: alice.joined.resumeToken) { _ in true } == nil)
     }
 
     @Test func aLostConnectionEndsTheParticipantAfter15Seconds() async throws {
@@ -115,13 +117,13 @@ import Testing
         await alice.room.detach(alice.id, resumeToken: alice.joined.resumeToken, at: scenario.clock.now)
         await scenario.wait(seconds: 15)
         #expect(watcher.events.take() == ["left connectionLost"])
-        #expect(await scenario.directory.resume(RoomID("r"), token: alice.joined.resumeToken) { _ in } == nil)
+        #expect(await scenario.directory.resume(RoomID("r"), token: alice.joined.resumeToken) { _ in true } == nil)
     }
 
     @Test func resumingBeforeTheOldConnectionIsKnownDeadEndsIt() async throws {
         let scenario = Scenario()
         let alice = try await scenario.join("alice")
-        let resumed = await scenario.directory.resume(RoomID("r"), token: alice.joined.resumeToken) { _ in }
+        let resumed = await scenario.directory.resume(RoomID("r"), token: alice.joined.resumeToken) { _ in true }
         #expect(resumed?.participant == alice.id)
         #expect(alice.events.take() == ["resumed elsewhere"])
     }
@@ -151,29 +153,34 @@ import Testing
         #expect(try await scenario.join("alice").room !== alice.room)
     }
 
-    @Test func metadataIsBoundedAndTold() async throws {
+    @Test func aParticipantWhoseOfferIsRefusedWasNeverThere() async throws {
         let scenario = Scenario()
-        let alice = try await scenario.join("alice")
-        let bob = try await scenario.join("bob")
-        _ = alice.events.take()
-        try await bob.room.setMetadata(["hand": true], of: bob.id)
-        #expect(alice.events.take() == ["changed bob"])
-        let large = JSONValue.string(String(repeating: "x", count: 4_095))
-        await #expect { try await bob.room.setMetadata(large, of: bob.id) } throws: {
-            ($0 as? RoomError)?.code == .badMessage
-        }
-        #expect(alice.events.take().isEmpty)
-    }
-
-    @Test func messagesArePassedOnWithinTheRoomOnly() async throws {
-        let scenario = Scenario()
-        let alice = try await scenario.join("alice")
-        let bob = try await scenario.join("bob")
-        let stranger = try await scenario.join("carol", room: "other")
-        try await alice.room.relay(type: "offer", payload: ["sdp": "x"], from: alice.id, to: bob.id.value)
-        #expect(bob.events.all == [.relayed(type: "offer", from: alice.id, payload: ["sdp": "x"])])
+        let watcher = try await scenario.join("watcher")
+        let first = try await scenario.join("alice")
+        _ = watcher.events.take()
+        let request = JoinRequest(kind: .whip, identity: "alice")
+        let events = Events()
         await #expect {
-            try await alice.room.relay(type: "offer", payload: [:], from: alice.id, to: stranger.id.value)
-        } throws: { ($0 as? RoomError)?.code == .noSuchParticipant }
+            _ = try await scenario.directory.join(RoomID("r"), request, offer: "v=0") { events.append($0) }
+        } throws: { ($0 as? RoomError)?.code == .sdpInvalid }
+        scenario.worker.refuseApply(.tooManySessions)
+        let offer = Offer().publishing("video").sdp
+        await #expect {
+            _ = try await scenario.directory.join(RoomID("r"), request, offer: offer) { events.append($0) }
+        } throws: { ($0 as? RoomError)?.code == .internal }
+        // Nor did it put out who has the same identity.
+        #expect(watcher.events.take().isEmpty)
+        #expect(first.events.take().isEmpty)
+        #expect(events.take().isEmpty)
+        #expect(await watcher.room.participantCount == 2)
+
+        scenario.worker.refuseApply(nil)
+        let (joined, answer) = try await scenario.directory.join(RoomID("r"), request, offer: offer) {
+            events.append($0)
+        }
+        #expect(answer.sdp.hasPrefix("v=0"))
+        #expect(first.events.take() == ["removed duplicateIdentity"])
+        #expect(watcher.events.take() == ["left duplicateIdentity", "joined alice", "published video camera"])
+        #expect(joined.identity == "alice")
     }
 }

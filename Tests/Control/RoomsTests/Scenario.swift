@@ -15,7 +15,10 @@ struct Scenario {
     final class ManualClock: Sendable {
         private let nanoseconds = Atomic<Int64>(0)
         var now: Instant { Instant(nanoseconds: self.nanoseconds.load(ordering: .relaxed)) }
-        func advance(seconds: Int64) { self.nanoseconds.wrappingAdd(seconds * 1_000_000_000, ordering: .relaxed) }
+        func advance(seconds: Int64) { self.advance(milliseconds: seconds * 1_000) }
+        func advance(milliseconds: Int64) {
+            self.nanoseconds.wrappingAdd(milliseconds * 1_000_000, ordering: .relaxed)
+        }
     }
 
     init(_ settings: RoomSettings = RoomSettings()) {
@@ -39,6 +42,11 @@ struct Scenario {
         return Member(joined: joined, events: events)
     }
 
+    func wait(milliseconds: Int64) async {
+        self.clock.advance(milliseconds: milliseconds)
+        await self.directory.pulse()
+    }
+
     func wait(seconds: Int64) async {
         self.clock.advance(seconds: seconds)
         await self.directory.tick()
@@ -48,7 +56,16 @@ struct Scenario {
 /// What a participant was told.
 final class Events: Sendable {
     private let list = Mutex<[RoomEvent]>([])
-    func append(_ event: RoomEvent) { self.list.withLock { $0.append(event) } }
+    private let refusesRelayed = Atomic<Bool>(false)
+
+    /// As a client that does not keep up.
+    func refuseRelayed() { self.refusesRelayed.store(true, ordering: .relaxed) }
+
+    func append(_ event: RoomEvent) -> Bool {
+        if case .relayed = event, self.refusesRelayed.load(ordering: .relaxed) { return false }
+        self.list.withLock { $0.append(event) }
+        return true
+    }
     var all: [RoomEvent] { self.list.withLock { $0 } }
 
     /// Takes everything out, in words.
@@ -65,6 +82,9 @@ final class Events: Sendable {
                 case .subscribed(_, let mid): "subscribed \(mid)"
                 case .layer(_, let selection): "layer \(selection.spatial)"
                 case .quality: "quality"
+                case .activeSpeakers(let speakers): "speakers \(speakers.count)"
+                case .bitrateHint(_, let bitrate): "bitrate \(bitrate.bitsPerSecond)"
+                case .layersWanted(_, let rids): "wanted \(rids.joined(separator: ","))"
                 case .relayed(let type, _, _): "relayed \(type)"
                 case .draining(let deadline): "draining \(deadline)"
                 case .removed(let reason): "removed \(reason.rawValue)"

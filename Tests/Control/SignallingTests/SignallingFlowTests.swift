@@ -136,6 +136,9 @@ import Testing
                     #expect(try await bob.expect("error")["code"] == "badMessage")
                     #expect(bobID.hasPrefix("PA_"))
                     try await bob.send("leave", ["to": .string(aliceID)])
+                    try await bob.send("join", ["to": .string(aliceID), "roomId": "theirs"])
+                    try await bob.send("mute", ["to": .string(bobID), "any": [1, 2]])
+                    #expect(try await bob.expect("mute") == ["any": [1, 2], "from": .string(bobID)])
                     // Leaving a call is not leaving the room.
                     try await bob.send("stats")
                     _ = try await bob.expect("stats")
@@ -147,6 +150,7 @@ import Testing
                 #expect(candidate["to"] == nil)
                 #expect(try await alice.expect("ice")["candidate"] == .null)
                 #expect(try await alice.expect("leave")["from"] != nil)
+                #expect(try await alice.expect("join")["roomId"] == "theirs")
             }
         }
     }
@@ -219,6 +223,10 @@ import Testing
                 #expect(joined["participants"] == [])
                 try await client.send("publish", ["tracks": [["mid": "0", "source": "camera"]]], id: 2)
                 #expect(try await client.expect("error")["code"] == "forbidden")
+                try await client.send("offer", ["sdp": .string(Offer().publishing("video").sdp)], id: 3)
+                #expect(try await client.expect("error")["code"] == "forbidden")
+                try await client.send("offer", ["sdp": .string(Offer().taking("video").sdp)], id: 4)
+                _ = try await client.expect("answer")
             }
         }
     }

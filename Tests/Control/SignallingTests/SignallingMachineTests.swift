@@ -31,6 +31,12 @@ import Testing
         #expect(machine.receive(Self.stats, at: .zero).map(\.name) == ["perform stats"])
     }
 
+    @Test func nothingIsRelayedBeforeJoining() {
+        var machine = Self.machine(joined: false)
+        let relay = Array(#"{"type":"join","payload":{"roomId":"r","to":"x"}}"#.utf8)
+        #expect(machine.receive(relay, at: .zero).map(\.name) == ["reply badMessage"])
+    }
+
     @Test func leavingBeforeJoiningJustEnds() {
         var machine = Self.machine(joined: false)
         #expect(machine.receive(Array(#"{"type":"leave","payload":{}}"#.utf8), at: .zero).map(\.name) == ["close 1000"])
@@ -109,7 +115,15 @@ import Testing
         (#"{"type":"subscribe","payload":{}}"#, "reply badMessage"),
         (#"{"type":"offer","payload":{}}"#, "reply badMessage"),
         (#"{"type":"offer","payload":{"sdp":"","to":null}}"#, "perform offer"),
-        (#"{"type":"offer","payload":{"anything":1,"to":"x"}}"#, "perform offer"),
+        (#"{"type":"offer","payload":{"anything":1,"to":"x"}}"#, "perform relay"),
+        (#"{"type":"join","payload":{"roomId":"r","to":"x"}}"#, "perform relay"),
+        (#"{"type":"publish","payload":{"to":"x"}}"#, "perform relay"),
+        (#"{"type":"whatever they like","payload":{"to":"x"}}"#, "perform relay"),
+        (#"{"type":"","payload":{"to":"x"}}"#, "reply badMessage"),
+        (#"{"type":"\#(String(repeating: "x", count: 65))","payload":{"to":"x"}}"#, "reply badMessage"),
+        (#"{"type":"whatever they like","payload":{}}"#, "reply badMessage"),
+        (#"{"type":"setMetadata","payload":{}}"#, "reply badMessage"),
+        (#"{"type":"setMetadata","payload":{"metadata":null}}"#, "perform setMetadata"),
         (#"{"type":"offer","payload":{"sdp":"","to":1}}"#, "reply badMessage"),
         (#"{"type":"stats"}"#, "perform stats"),
         (#"{"type":"stats","payload":{},"id":"1"}"#, "reply badMessage"),
@@ -129,50 +143,5 @@ extension SignallingMachine.Action {
         case .reply(let reply): "reply \(reply.payload["code"]?.stringValue ?? "")"
         case .close(let code, _): "close \(code)"
         }
-    }
-}
-
-/// ATTACKS A-70: what waits for a client that does not read.
-@Suite struct OutboxTests {
-    private func outbox() -> Outbox { Outbox(maxBytes: 1_000, sendTimeout: .seconds(5)) }
-
-    @Test func isBoundedInBytes() {
-        let outbox = self.outbox()
-        #expect(outbox.put(.text(Array(repeating: 0, count: 900))))
-        #expect(outbox.verdict(at: .zero) == nil)
-        #expect(!outbox.put(.text(Array(repeating: 0, count: 100))))
-        #expect(outbox.verdict(at: .zero) == .close(code: 1013, reason: "the client does not read"))
-        #expect(!outbox.put(.ping))
-        #expect(!outbox.startsSending(at: .zero))
-    }
-
-    @Test func isBoundedInTime() {
-        let outbox = self.outbox()
-        outbox.put(.ping)
-        #expect(outbox.startsSending(at: .zero))
-        #expect(outbox.verdict(at: .zero + .milliseconds(4_999)) == nil)
-        #expect(outbox.verdict(at: .zero + .seconds(5)) == .close(code: 1013, reason: "the client does not read"))
-    }
-
-    @Test func whatWasSentMakesRoom() {
-        let outbox = self.outbox()
-        let item = Outbox.Item.text(Array(repeating: 0, count: 900))
-        for _ in 0..<10 {
-            #expect(outbox.put(item))
-            #expect(outbox.startsSending(at: .zero))
-            outbox.sent(item)
-        }
-        #expect(outbox.verdict(at: .distantFuture) == nil)
-    }
-
-    @Test func whatIsQueuedGoesBeforeTheCloseAndNothingAfter() async {
-        let outbox = self.outbox()
-        outbox.put(.text([1]))
-        outbox.close(code: 1000, reason: "")
-        outbox.close(code: 1008, reason: "later")
-        #expect(!outbox.put(.text([2])))
-        var items: [Outbox.Item] = []
-        for await item in outbox.items { items.append(item) }
-        #expect(items == [.text([1]), .close(code: 1000, reason: "")])
     }
 }

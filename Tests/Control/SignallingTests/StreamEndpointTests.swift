@@ -367,22 +367,6 @@ import Testing
         }
     }
 
-    @Test func thePagesAreServedWithTheirRules() async throws {
-        try await TestServer.run { server in
-            for (path, type) in [("/", "text/html"), ("/sluice.js", "text/javascript"), ("/style.css", "text/css")] {
-                let page = try await HTTPReply.request("GET", path, port: server.port)
-                #expect(page.status == 200)
-                #expect(page.headers["content-type"]?.hasPrefix(type) == true)
-                #expect(page.headers["content-security-policy"]?.contains("script-src 'self'") == true)
-                #expect(page.headers["x-content-type-options"] == "nosniff")
-                #expect(!page.body.isEmpty)
-                let tag = try #require(page.headers["etag"])
-                let again = try await HTTPReply.request("GET", path, port: server.port, headers: ["If-None-Match": tag])
-                #expect(again.status == 304 && again.body.isEmpty)
-            }
-        }
-    }
-
     @Test func aPortInUseIsSaidSo() async throws {
         try await TestServer.run { server in
             let second = try SignallingServer(

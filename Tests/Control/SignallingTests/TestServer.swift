@@ -17,8 +17,17 @@ struct TestServer {
     static let secret = Redacted("0123456789abcdef0123456789abcdef")
     static let otherSecret = Redacted("fedcba9876543210fedcba9876543210")
 
+    /// A machine that runs all tests at once is slow, and no attack.
+    static let patientLimits = SignallingLimits(
+        joinsPerSecondPerAddress: 0,
+        sendTimeout: .seconds(30),
+        handshakeTimeout: .seconds(30),
+        joinTimeout: .seconds(30),
+        silenceTimeout: .seconds(60)
+    )
+
     static func run(
-        limits: SignallingLimits = SignallingLimits(joinsPerSecondPerAddress: 0),
+        limits: SignallingLimits = TestServer.patientLimits,
         corsOrigins: [String] = [],
         needsTokens: Bool = false,
         iceServers: [ICEServer] = [],

@@ -20,19 +20,35 @@ struct WebSocketClient {
         port: Int,
         path: String = "/v1/signal",
         headers: [String: String] = ["Sec-WebSocket-Protocol": "sluice.v1"],
+        after requests: [String] = [],
         _ body: @escaping @Sendable (inout WebSocketClient) async throws -> T
     ) async throws -> T {
         try await RawConnection.open(port: port) { connection, input in
-            var lines = [
-                "GET \(path) HTTP/1.1", "Host: 127.0.0.1", "Upgrade: websocket", "Connection: keep-alive, Upgrade",
-                "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-            ]
-            lines += headers.map { "\($0.key): \($0.value)" }
-            try await connection.send(lines.map { $0 + "\r\n" }.joined() + "\r\n")
+            for request in requests {
+                try await connection.send("GET \(request) HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+                let reply = try await HTTPReply.read(&input)
+                guard reply.status == 200 else { throw RawConnection.Failure.unexpected("\(reply.status)") }
+            }
+            try await connection.send(Self.upgradeRequest(path: path, headers: headers))
             let handshake = try await HTTPReply.read(&input)
             var client = WebSocketClient(connection: connection, input: input, handshake: handshake)
             return try await body(&client)
         }
+    }
+
+    static func upgradeRequest(path: String = "/v1/signal", headers: [String: String] = [:]) -> String {
+        var lines = [
+            "GET \(path) HTTP/1.1", "Host: 127.0.0.1", "Upgrade: websocket", "Connection: keep-alive, Upgrade",
+            "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        ]
+        lines += headers.map { "\($0.key): \($0.value)" }
+        return lines.map { $0 + "\r\n" }.joined() + "\r\n"
+    }
+
+    init(connection: RawConnection, input: RawConnection.Input, handshake: HTTPReply) {
+        self.connection = connection
+        self.input = input
+        self.handshake = handshake
     }
 
     // MARK: Sending

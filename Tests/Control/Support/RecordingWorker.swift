@@ -23,7 +23,9 @@ package final class RecordingWorker: MediaWorkerControl {
         fingerprint: Fingerprint(hash: .sha256, digest: (0..<32).map { $0 })
     )
     private let state = Mutex((calls: [Call](), configurations: [SessionID: SessionConfiguration]()))
+    private let known = Mutex<[SessionID: SessionStatistics]>([:])
     private let refusal = Mutex<MediaError?>(nil)
+    private let held = Mutex<(session: SessionID?, continuation: CheckedContinuation<Void, Never>?)>((nil, nil))
 
     package init(index: Int = 0) { self.index = index }
 
@@ -43,7 +45,21 @@ package final class RecordingWorker: MediaWorkerControl {
         self.state.withLock { $0.configurations[session] = configuration }
     }
 
+    /// Makes `close` of this session wait for `releaseClose`.
+    package func holdClose(of session: SessionID) { self.held.withLock { $0.session = session } }
+    package var isHolding: Bool { self.held.withLock { $0.continuation != nil } }
+    package func releaseClose() {
+        let continuation = self.held.withLock { held in
+            defer { held = (nil, nil) }
+            return held.continuation
+        }
+        continuation?.resume()
+    }
+
     package func close(_ session: SessionID) async {
+        if self.held.withLock({ $0.session == session }) {
+            await withCheckedContinuation { continuation in self.held.withLock { $0.continuation = continuation } }
+        }
         self.note(.close(session))
         self.state.withLock { _ = $0.configurations.removeValue(forKey: session) }
     }
@@ -75,7 +91,12 @@ package final class RecordingWorker: MediaWorkerControl {
     }
     package func setMuted(_ muted: Bool, for track: PublishedTrack) async { self.note(.muted(muted, track)) }
 
+    package func set(_ statistics: SessionStatistics, of session: SessionID) {
+        self.known.withLock { $0[session] = statistics }
+    }
+
     package func statistics(of session: SessionID) async -> SessionStatistics? {
+        if let known = self.known.withLock({ $0[session] }) { return known }
         guard self.configuration(of: session) != nil else { return nil }
         var statistics = SessionStatistics()
         statistics.transport.connected = true

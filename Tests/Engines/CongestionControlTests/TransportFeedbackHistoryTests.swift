@@ -18,6 +18,7 @@ struct TransportFeedbackHistoryTests {
         let acknowledged = history.acknowledge(SequenceNumber(0), arrivalMicroseconds: 77)
         let sample = try #require(acknowledged)
         #expect(sample.sendMicroseconds == 10_000)
+        #expect(!sample.wasLost)
         #expect(sample.arrivalMicroseconds == 77)
         #expect(sample.byteCount == 1_001)
         #expect(history.acknowledge(SequenceNumber(0), arrivalMicroseconds: 78) == nil)
@@ -37,6 +38,34 @@ struct TransportFeedbackHistoryTests {
         #expect(history.acknowledge(SequenceNumber(sequence), arrivalMicroseconds: 1) == nil)
         for _ in 0..<20_000 { _ = history.send(byteCount: 1, at: .zero) }
         #expect(history.acknowledge(SequenceNumber(6), arrivalMicroseconds: 1) == nil)
+    }
+
+    @Test("the ring grows while feedback is outstanding, and stays small without any")
+    func growth() {
+        var silent = TransportFeedbackHistory()
+        for step in 0..<5_000 as Range<Int64> { _ = silent.send(byteCount: 1, at: Self.milliseconds(step)) }
+        #expect(silent.window == 512)
+        var history = TransportFeedbackHistory()
+        let first = history.send(byteCount: 1, at: Self.milliseconds(0))
+        _ = history.acknowledge(first, arrivalMicroseconds: 1)
+        for step in 1..<3_000 as Range<Int64> { _ = history.send(byteCount: Int(step), at: Self.milliseconds(step)) }
+        #expect(history.window == 4_096)
+        let early = history.acknowledge(first.advanced(by: 700), arrivalMicroseconds: 1)
+        #expect(early?.byteCount == 700)
+        #expect(early?.sendMicroseconds == 700_000)
+        for step in 3_000..<20_000 as Range<Int64> { _ = history.send(byteCount: 1, at: Self.milliseconds(step)) }
+        #expect(history.window == TransportFeedbackHistory.capacity)
+    }
+
+    @Test("what a lost feedback would have told of is counted once")
+    func lostFeedback() {
+        var history = TransportFeedbackHistory(firstSequence: 1)
+        for step in 0..<30 as Range<Int64> { _ = history.send(byteCount: 100, at: Self.milliseconds(step)) }
+        #expect(history.beginFeedback(SequenceNumber(1), count: 10) == 0)
+        #expect(history.beginFeedback(SequenceNumber(16), count: 5) == 500)
+        #expect(history.beginFeedback(SequenceNumber(16), count: 5) == 0)
+        #expect(history.beginFeedback(SequenceNumber(21), count: 5) == 0)
+        #expect(history.beginFeedback(SequenceNumber(50_000), count: 5) == 0)
     }
 
     @Test("a run of lost packets counts what was sent of it", arguments: [(0, 0), (3, 3), (65_535, 8), (-1, 0)])

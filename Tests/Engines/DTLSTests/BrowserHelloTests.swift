@@ -37,14 +37,14 @@ struct BrowserHelloTests {
             let sent = server.drain(into: &outcome, at: now)
             if !sent.isEmpty { flights.append(sent) }
         }
-        // A repetition within 30 ms is the network's, not the browser's.
+        // A repetition within 20 ms is the network's, not the browser's.
         #expect(flights.count == 1)
         #expect(Self.isServerFlight(flights.first ?? []))
         #expect(outcome.failure == nil)
     }
 
     @Test(
-        "that come again are answered at once, but not more often than every 30 ms",
+        "that come again are answered at once, but not more often than every 20 ms",
         arguments: ["chromium", "firefox"]
     )
     func repetition(browser: String) throws {
@@ -63,7 +63,7 @@ struct BrowserHelloTests {
                 answers.append(milliseconds)
             }
         }
-        #expect(answers == [30, 60, 90])
+        #expect(answers == [20, 40, 60, 80])
     }
 
     @Test(

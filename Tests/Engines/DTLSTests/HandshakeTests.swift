@@ -12,6 +12,7 @@ struct HandshakeTests {
         #expect(haveEqualKeys(pair.clientOutcome, pair.serverOutcome))
         #expect(pair.serverOutcome.keys?.profile == profile)
         #expect(pair.serverOutcome.keys?.exporterBlock.value.count == length)
+        #expect(pair.serverOutcome.keys?.cipherSuite == "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256")
     }
 
     @Test("the server's order of profiles wins")
@@ -71,24 +72,6 @@ struct HandshakeTests {
         #expect(haveEqualKeys(pair.clientOutcome, pair.serverOutcome), "loss \(loss), seed \(seed)")
     }
 
-    @Test("at 20 % loss and 40 ms round trip, half take less than 200 ms and 95 of 100 less than 500 ms")
-    func handshakeTime() throws {
-        var times: [Double] = []
-        for seed in UInt64(1)...200 {
-            let path = SimulatedNetwork.Impairment(loss: 0.2, delay: .milliseconds(20))
-            var pair = try VirtualPair(impairment: path, seed: seed)
-            pair.connect()
-            let end = try #require(
-                haveEqualKeys(pair.clientOutcome, pair.serverOutcome) ? pair.now : nil,
-                "seed \(seed)"
-            )
-            times.append((end - .zero).inMilliseconds)
-        }
-        times.sort()
-        let (median, high) = (times[100], times[190])
-        #expect(median < 200 && high < 500, "median \(median) ms, 95th percentile \(high) ms")
-    }
-
     @Test("gives up after 30 seconds without an answer, having sent no more than 25 flights")
     func timeout() throws {
         var pair = try VirtualPair(impairment: .init(loss: 1))
@@ -116,20 +99,6 @@ struct HandshakeTests {
         pair.run(until: pair.now + .seconds(1))
         #expect(pair.clientOutcome.isClosed)
         #expect(pair.clientOutcome.failure == nil && pair.serverOutcome.failure == nil)
-    }
-
-    @Test("repeats its last flight when the client shows that it was lost")
-    func lostFinalFlight() throws {
-        var pair = try VirtualPair()
-        pair.run(until: Instant(nanoseconds: 60_000_000_000)) { _, server in server.keys != nil }
-        pair.network.setImpairment(.init(loss: 1), of: VirtualPair.serverAddress)
-        // The server's answer is on its way already: lose it here.
-        while pair.network.receive(by: .distantFuture) != nil {}
-        pair.network.setImpairment(nil, of: VirtualPair.serverAddress)
-        #expect(pair.clientOutcome.keys == nil)
-        pair.connect()
-        #expect(haveEqualKeys(pair.clientOutcome, pair.serverOutcome))
-        #expect((pair.now - .zero).inMilliseconds < 150)
     }
 
     @Test("is ready to move to another thread")

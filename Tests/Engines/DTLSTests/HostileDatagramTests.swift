@@ -191,6 +191,17 @@ struct HostileDatagramTests {
         #expect(server.drain(into: &outcome, at: .zero).isEmpty && outcome.failure == nil)
     }
 
+    @Test("no more than sixteen records of a datagram are looked at")
+    func manyRecords() throws {
+        var server = try Self.server()
+        var outcome = Outcome()
+        let datagram = (0..<90).flatMap { _ in Forged.fatalAlert }
+        server.handle(datagram, at: .zero)
+        #expect(server.counters.ignoredAlerts == 16)
+        #expect(server.counters.malformedRecords == 1)
+        #expect(server.drain(into: &outcome, at: .zero).isEmpty && outcome.failure == nil)
+    }
+
     @Test("broken variations of browsers' flights do no harm in any state of a handshake")
     func brokenFlights() throws {
         let seeds = try Fixture.brokenFlights(60, seed: 2_611)

@@ -61,6 +61,15 @@ struct VirtualPair: ~Copyable {
     var serverOutcome = Outcome()
     var network: SimulatedNetwork
     var now = Instant.zero
+    /// The client repeats its flights as foreign ones do, at a time that doubles and for no other reason.
+    private var foreign: ForeignTimer?
+
+    private struct ForeignTimer {
+        let first: Nanoseconds
+        var interval: Nanoseconds
+        var deadline: Instant?
+        var flight: [[UInt8]] = []
+    }
 
     static let clientAddress = TransportAddress(ipv4: 0x0A00_0001, port: 1)
     static let serverAddress = TransportAddress(ipv4: 0x0A00_0002, port: 2)
@@ -72,9 +81,18 @@ struct VirtualPair: ~Copyable {
         serverCertificate: DTLSCertificate = Certificates.server,
         expectedByClient: [DTLSFingerprint]? = nil,
         expectedByServer: [DTLSFingerprint]? = nil,
-        clientConfiguration: DTLSConfiguration = DTLSConfiguration(firstRetransmission: .milliseconds(50)),
-        serverConfiguration: DTLSConfiguration = DTLSConfiguration()
+        clientConfiguration: DTLSConfiguration = DTLSConfiguration(),
+        serverConfiguration: DTLSConfiguration = DTLSConfiguration(),
+        foreignRetransmission: Nanoseconds? = nil
     ) throws {
+        var clientConfiguration = clientConfiguration
+        if let foreignRetransmission {
+            self.foreign = ForeignTimer(first: foreignRetransmission, interval: foreignRetransmission)
+            clientConfiguration.firstRetransmission = .seconds(1_000)
+            clientConfiguration.longestRetransmission = .seconds(1_000)
+            clientConfiguration.resendSpacing = .seconds(1_000)
+            clientConfiguration.copySpacing = .seconds(1_000)
+        }
         let client = try DTLSSession(
             role: .client,
             certificate: clientCertificate,
@@ -95,9 +113,16 @@ struct VirtualPair: ~Copyable {
     }
 
     mutating func flush() {
-        for bytes in self.client.drain(into: &self.clientOutcome, at: self.now) {
+        let flight = self.client.drain(into: &self.clientOutcome, at: self.now)
+        for bytes in flight {
             self.network.send(bytes, from: Self.clientAddress, to: Self.serverAddress, at: self.now)
         }
+        if let first = self.foreign?.first, !flight.isEmpty {
+            self.foreign?.flight = flight
+            self.foreign?.interval = first
+            self.foreign?.deadline = self.now + first
+        }
+        if self.clientOutcome.keys != nil { self.foreign?.deadline = nil }
         for bytes in self.server.drain(into: &self.serverOutcome, at: self.now) {
             self.network.send(bytes, from: Self.serverAddress, to: Self.clientAddress, at: self.now)
         }
@@ -112,7 +137,7 @@ struct VirtualPair: ~Copyable {
         self.flush()
         while !stop(self.clientOutcome, self.serverOutcome) {
             let wake = min(self.clientOutcome.deadline ?? .distantFuture, self.serverOutcome.deadline ?? .distantFuture)
-            let next = min(self.network.nextArrival ?? .distantFuture, wake)
+            let next = min(self.network.nextArrival ?? .distantFuture, wake, self.foreign?.deadline ?? .distantFuture)
             guard next <= limit else { break }
             self.now = max(self.now, next)
             while let delivery = self.network.receive(by: self.now) {
@@ -122,6 +147,13 @@ struct VirtualPair: ~Copyable {
                     self.server.handle(delivery.bytes, at: self.now)
                 }
                 self.flush()
+            }
+            if let foreign = self.foreign, let deadline = foreign.deadline, self.now >= deadline {
+                for bytes in foreign.flight {
+                    self.network.send(bytes, from: Self.clientAddress, to: Self.serverAddress, at: self.now)
+                }
+                self.foreign?.interval = foreign.interval * 2
+                self.foreign?.deadline = self.now + foreign.interval * 2
             }
             self.client.handleTimeout(at: self.now)
             self.server.handleTimeout(at: self.now)

@@ -92,6 +92,38 @@ struct NACKGeneratorTests {
         #expect(generator.reorderTime == .milliseconds(10))
     }
 
+    /// Asked for at 10 and at 110 ms. 20 ms after that is too soon for an answer to the second request; 60 ms may be.
+    @Test(
+        "a retransmission tells the round trip, unless it may answer one of two requests",
+        arguments: [(45, 35), (60, 50), (109, 99), (130, 120), (170, nil)] as [(Int64, Int64?)]
+    )
+    func roundTrip(arrival: Int64, expected: Int64?) {
+        var generator = NACKGenerator()
+        generator.received(0, isRecovered: false, at: .zero)
+        generator.received(2, isRecovered: false, at: .zero)
+        for time in 10...arrival { _ = Self.collect(&generator, at: time, roundTripTime: 100) }
+        generator.received(1, isRecovered: true, at: Self.milliseconds(arrival))
+        let measured = generator.takeRoundTripTime()
+        #expect(measured == expected.map { .milliseconds($0) })
+        let again = generator.takeRoundTripTime()
+        #expect(again == nil)
+    }
+
+    @Test("a round trip that is longer than thought shows in that every packet is asked for twice")
+    func longRoundTrip() {
+        var generator = NACKGenerator()
+        generator.received(0, isRecovered: false, at: .zero)
+        var samples: [Nanoseconds?] = []
+        for round in 0..<4 as Range<Int64> {
+            let start = round * 1_000
+            generator.received(2 + round * 2, isRecovered: false, at: Self.milliseconds(start))
+            for time in start...(start + 170) { _ = Self.collect(&generator, at: time, roundTripTime: 100) }
+            generator.received(1 + round * 2, isRecovered: true, at: Self.milliseconds(start + 170))
+            samples.append(generator.takeRoundTripTime())
+        }
+        #expect(samples == [nil, nil, .milliseconds(160), .milliseconds(160)])
+    }
+
     @Test("a gap of more than 512 empties the list; one of 512 fills it")
     func bounds() {
         var generator = NACKGenerator()

@@ -127,6 +127,21 @@ import Testing
         }
     }
 
+    @Test func aNewAddressOfTheNATIsFollowedWithinTwoConsentChecks() {
+        for seed in UInt64(1)...10 {
+            var network = VirtualNetwork(seed: seed)
+            network.start()
+            _ = network.run(for: .seconds(20))
+            #expect(network.server.selected == alice)
+            network.mappings[alice] = dave
+            let isFollowed = network.run(for: .seconds(13)) { $0.server.selected == dave }
+            #expect(isFollowed, "seed \(seed)")
+            _ = network.run(for: .seconds(120))
+            #expect(network.client.selected == ICEPath(local: alice, remote: bob), "seed \(seed)")
+            #expect(network.server.selected == dave, "seed \(seed)")
+        }
+    }
+
     // MARK: restart
 
     @Test func restartMovesToTheNewGenerationWithoutAGap() {

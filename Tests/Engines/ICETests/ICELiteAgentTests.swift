@@ -134,13 +134,14 @@ import Testing
         var agent = ICELiteAgent.make()
         var random = SeededRandom(seed: 40)
         var answers = 0
-        for _ in 0..<5_000 {
+        for step in 0..<5_000 as Range<Int64> {
+            let now = epoch + .milliseconds(100 * step)
             var datagram = Self.forgeries.randomElement(using: &random)!.datagram
             if random.chance(0.3) { datagram = Check(nominates: random.chance(0.5)).datagram }
             if random.chance(0.3), !datagram.isEmpty {
                 datagram[Int.random(in: 0..<datagram.count, using: &random)] ^= 1
             }
-            let response = agent.handle(datagram.span.bytes, from: bob, at: epoch).response
+            let response = agent.handle(datagram.span.bytes, from: bob, at: now).response
             guard let response, let view = try? STUNMessageView(response.span.bytes) else { continue }
             answers += 1
             #expect(view.messageClass == .success || view.messageClass == .error)
@@ -176,6 +177,64 @@ import Testing
         #expect(agent.selected == alice)
         #expect(agent.take(Check(), from: carol, at: epoch + .seconds(5)).event == .validated(carol))
         #expect(Set(agent.validatedAddresses) == [alice, dave, carol])
+    }
+
+    @Test func resultNamesTheAddressThatMadeRoom() {
+        var agent = ICELiteAgent.make()
+        for (offset, source) in [alice, bob, carol].enumerated() {
+            let result = agent.take(Check(), from: source, at: epoch + .seconds(Int64(offset)))
+            #expect(result.isNewlyValidated && result.invalidated == nil)
+        }
+        #expect(agent.take(Check(), from: carol, at: epoch + .seconds(3)).isNewlyValidated == false)
+        let result = agent.take(Check().nominating(), from: dave, at: epoch + .seconds(4))
+        #expect(result.event == .selected(dave) && result.isNewlyValidated && result.invalidated == bob)
+    }
+
+    /// ATTACKS A-44: a flood of checks by somebody with credentials.
+    @Test func checksBeyondAHundredASecondAreNotAnswered() {
+        var agent = ICELiteAgent.make()
+        var answers = 0
+        for step in 0..<50_000 as Range<Int64> {
+            let now = epoch + .microseconds(step * 100)
+            if agent.take(Check(), from: alice, at: now).response != nil { answers += 1 }
+        }
+        // A hundred at once and a hundred a second, for 5 s.
+        #expect((590...601).contains(answers))
+        #expect(agent.rejections[.tooManyChecks] == UInt64(50_000 - answers))
+        // Consent was kept all the while, and another address of the same peer has an allowance of its own.
+        #expect(agent.consentDeadline.map { $0 >= epoch + .milliseconds(34_980) } == true)
+        #expect(agent.take(Check(), from: bob, at: epoch + .seconds(5)).event == .validated(bob))
+    }
+
+    @Test func checksFromEverNewAddressesDoNotChurnWithoutEnd() {
+        var agent = ICELiteAgent.make()
+        _ = agent.take(Check().nominating(), from: alice)
+        var newcomers = 0
+        for step in 0..<50_000 as Range<Int64> {
+            let source = address("198.51.100.7", UInt16(truncatingIfNeeded: 1_000 + step))
+            let result = agent.take(Check(), from: source, at: epoch + .microseconds(step * 100))
+            if result.isNewlyValidated { newcomers += 1 }
+        }
+        #expect((100...121).contains(newcomers))
+        #expect(agent.selected == alice)
+        #expect(agent.take(Check(), from: alice, at: epoch + .seconds(5)).response != nil)
+    }
+
+    /// A forger that has seen the user name neither gets more than ten answers a second nor keeps the true peer out.
+    @Test func forgersGetFewAnswersAndLockNobodyOut() {
+        var agent = ICELiteAgent.make()
+        let forged = Check(password: "anotherPasswordOf24Chars").datagram
+        var answers = 0
+        for step in 0..<20_000 as Range<Int64> {
+            let now = epoch + .microseconds(step * 100)
+            if agent.handle(forged.span.bytes, from: bob, at: now).response != nil { answers += 1 }
+        }
+        #expect((28...31).contains(answers))
+        #expect(agent.rejections[.badIntegrity] == 20_000)
+        let later = epoch + .seconds(2)
+        let result = agent.take(Check().nominating(), from: alice, at: later)
+        #expect(result.event == .selected(alice) && result.response != nil)
+        #expect(agent.take(Check(), from: bob, at: later).event == .validated(bob))
     }
 
     /// RFC 5245 §8.1.1.2: all pairs are nominated, the best one is meant.

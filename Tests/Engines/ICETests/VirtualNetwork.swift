@@ -21,6 +21,8 @@ struct VirtualNetwork {
     var conditions = Conditions()
     /// Nothing arrives at these.
     var deadAddresses: Set<TransportAddress> = []
+    /// What a NAT has made of the client's addresses.
+    var mappings: [TransportAddress: TransportAddress] = [:]
     var client: ICEAgent
     var server = ICELiteAgent.make()
     let serverAddresses: Set<TransportAddress>
@@ -64,6 +66,8 @@ struct VirtualNetwork {
     mutating func start() { self.client.start(at: self.now) }
 
     private mutating func send(_ bytes: [UInt8], from: TransportAddress, to: TransportAddress) {
+        let from = self.mappings[from] ?? from
+        let to = self.mappings.first { $0.value == to }?.key ?? to
         for _ in 0..<(self.random.chance(self.conditions.duplication) ? 2 : 1) {
             guard !self.random.chance(self.conditions.loss), !self.deadAddresses.contains(to) else { continue }
             let delay = Nanoseconds.milliseconds(Int64.random(in: self.conditions.delay, using: &self.random))

@@ -17,7 +17,15 @@ struct Camera {
         var isOn = true
         var sentKeyFrames = 0
         /// Packets by their 16-bit number, to send again when asked for.
-        var sent: [UInt16: [UInt8]] = [:]
+        var sent: [UInt16: Sent] = [:]
+        var retransmissionSequence: UInt64 = 7
+    }
+
+    struct Sent {
+        let datagram: [UInt8]
+        let payload: [UInt8]
+        let timestamp: UInt32
+        let marker: Bool
     }
 
     let client: SimulatedClient
@@ -31,6 +39,14 @@ struct Camera {
     private(set) var feedbackReceived = 0
     private(set) var pictureLossReceived = 0
     var packetsPerFrame = 4
+    /// Of each layer, in place of `packetsPerFrame`, smallest layer first.
+    var packetsByLayer: [Int] = []
+    /// Of each packet, about.
+    var payloadSize = 400
+    /// How much larger a key frame is.
+    var keyFrameFactor = 1
+    /// Answers NACKs through RTX (RFC 4588), as browsers do; else with the very same datagram.
+    var usesRTX = false
     var interval = Nanoseconds.microseconds(33_333)
     /// What encoder and pacer take: a frame is sent this long after it was captured.
     var encodingTime = Nanoseconds.zero
@@ -71,7 +87,9 @@ struct Camera {
         let isKeyFrame = self.layers[index].needsKeyFrame
         self.layers[index].needsKeyFrame = false
         if isKeyFrame { self.layers[index].sentKeyFrames += 1 }
-        for part in 0..<self.packetsPerFrame {
+        let usual = index < self.packetsByLayer.count ? self.packetsByLayer[index] : self.packetsPerFrame
+        let count = isKeyFrame ? usual * self.keyFrameFactor : usual
+        for part in 0..<count {
             let layer = self.layers[index]
             var payload: [UInt8] = [
                 part == 0 ? 0x90 : 0x80, 0x80, UInt8(layer.pictureID >> 8) | 0x80, UInt8(layer.pictureID & 0xFF),
@@ -84,7 +102,8 @@ struct Camera {
                     payload += [UInt8(layer.height & 0xFF), UInt8(layer.height >> 8)]
                 }
             }
-            payload += (0..<400).map { UInt8(truncatingIfNeeded: Int(layer.sequence) &* 7 &+ $0) }
+            payload += (0..<self.payloadSize).map { UInt8(truncatingIfNeeded: Int(layer.sequence) &* 7 &+ $0) }
+            let marker = part == count - 1
             let packet = self.client.seal(
                 mid: self.mid,
                 rid: layer.rid,
@@ -92,18 +111,52 @@ struct Camera {
                 sequence: layer.sequence,
                 timestamp: layer.timestamp,
                 ssrc: layer.ssrc,
-                marker: part == self.packetsPerFrame - 1,
+                marker: marker,
                 payload: payload,
                 transportSequence: self.transportSequence
             )
             self.transportSequence &+= 1
-            if let packet { self.layers[index].sent[UInt16(truncatingIfNeeded: layer.sequence)] = packet }
+            if let packet {
+                self.layers[index].sent[UInt16(truncatingIfNeeded: layer.sequence)] = Sent(
+                    datagram: packet,
+                    payload: payload,
+                    timestamp: layer.timestamp,
+                    marker: marker
+                )
+            }
             call.send(packet, from: self.client)
             self.sentPackets += 1
             self.layers[index].sequence += 1
         }
         self.layers[index].pictureID = (self.layers[index].pictureID + 1) & 0x7FFF
         self.layers[index].timestamp &+= self.ticksPerFrame
+    }
+
+    private mutating func sendAgain(_ number: UInt16, of index: Int, in call: SimulatedCall) {
+        guard let sent = self.layers[index].sent[number] else { return }
+        guard self.usesRTX else {
+            // The very same sealed packet again: the first copy was lost, so it is no replay.
+            call.send(sent.datagram, from: self.client)
+            return
+        }
+        guard let section = self.client.section(self.mid),
+            let type = section.codecs.first(where: { $0.codec == .vp8 })?.rtxPayloadType
+        else { return }
+        let rid = self.layers[index].rid
+        let packet = self.client.seal(
+            mid: self.mid,
+            repairedRID: rid,
+            payloadType: type,
+            sequence: self.layers[index].retransmissionSequence,
+            timestamp: sent.timestamp,
+            ssrc: rid == nil ? section.localRTXSSRC : SSRC(self.layers[index].ssrc.value + 0x1000),
+            marker: sent.marker,
+            payload: [UInt8(number >> 8), UInt8(number & 0xFF)] + sent.payload,
+            transportSequence: self.transportSequence
+        )
+        self.transportSequence &+= 1
+        self.layers[index].retransmissionSequence += 1
+        call.send(packet, from: self.client)
     }
 
     private var ticksPerFrame: UInt32 { UInt32(((self.interval.inSeconds * 90_000).rounded())) }
@@ -144,8 +197,7 @@ struct Camera {
                     view.forEachLostSequenceNumber { numbers.append($0.value) }
                     self.nacksReceived += numbers.count
                     for index in self.layers.indices where self.layers[index].ssrc == media {
-                        // The very same sealed packet again: the first copy was lost, so it is no replay.
-                        for number in numbers { call.send(self.layers[index].sent[number], from: self.client) }
+                        for number in numbers { self.sendAgain(number, of: index, in: call) }
                     }
                 case .transportFeedback: self.feedbackReceived += 1
                 default: break

@@ -27,6 +27,7 @@ final class SimulatedCall {
     var router: MediaRouter
     var clients: [SimulatedClient] = []
     private var clientCount: UInt64 = 0
+    private var indexByAddress: [TransportAddress: Int] = [:]
     var events: [MediaEvent] = []
     private(set) var now = Instant.zero + .seconds(1)
     private var random: RandomSource
@@ -38,6 +39,10 @@ final class SimulatedCall {
     /// Those datagrams themselves, and those of the clients, as they leave.
     var watchesServer: (_ datagram: [UInt8], _ to: TransportAddress, _ socket: Int) -> Void = { _, _, _ in }
     var watchesClients: (_ datagram: [UInt8], SimulatedClient) -> Void = { _, _ in }
+    /// Narrow links to clients, by address.
+    var bottlenecks: [TransportAddress: Bottleneck] = [:]
+    /// Applied to every offer on its way to the server.
+    var tampersWithOffer: (String) -> String = { $0 }
     /// Applied to every answer on its way to a client.
     var tampersWithAnswer: (String) -> String = { $0 }
     /// The server's sockets, in their order; all are candidates.
@@ -106,7 +111,10 @@ final class SimulatedCall {
     /// Offer, answer, apply: what signalling does. Answers the client's next offer.
     func negotiate(_ client: SimulatedClient) throws {
         var negotiator = self.negotiators[client.id] ?? Negotiator(codecs: Codec.allCases, using: &self.random)
-        let negotiated = try negotiator.receive(offer: client.offer.makeOffer(), using: &self.random)
+        let negotiated = try negotiator.receive(
+            offer: self.tampersWithOffer(client.offer.makeOffer()),
+            using: &self.random
+        )
         if self.credentials[client.id] == nil || negotiator.isICERestart {
             self.credentials[client.id] = (
                 String(
@@ -200,6 +208,8 @@ final class SimulatedCall {
         while self.now < end {
             var next = min(end, self.now + tick)
             if let arrival = self.network.nextArrival { next = min(next, max(arrival, self.now)) }
+            // What is paced is not to leave in lumps of a tick.
+            if let deadline = self.router.nextDeadline(), deadline > self.now { next = min(next, deadline) }
             self.now = next
             while let delivery = self.network.receive(by: self.now) { self.deliver(delivery) }
             while !self.holdsHandshakes, let (session, job) = self.heldHandshakes.popLast() {
@@ -207,7 +217,10 @@ final class SimulatedCall {
                 self.router.finishHandshake(job, of: session, at: self.now)
             }
             self.router.handleTimers(at: self.now)
-            for client in self.clients { client.peer?.handleTimeout(at: self.now) }
+            for client in self.clients {
+                client.peer?.handleTimeout(at: self.now)
+                while let feedback = client.takeFeedback(at: self.now) { self.send(feedback, from: client) }
+            }
             self.step()
             each(self.now)
         }
@@ -227,9 +240,21 @@ final class SimulatedCall {
         if let socket = self.sockets.firstIndex(of: delivery.to) {
             var bytes = delivery.bytes
             bytes.withUnsafeMutableBytes { self.router.receive($0, from: delivery.from, socket: socket, at: self.now) }
-        } else if let client = self.clients.first(where: { $0.wireAddress == delivery.to }) {
+        } else if let client = self.client(at: delivery.to) {
             client.receive(delivery.bytes, from: delivery.from, at: self.now)
         }
+    }
+
+    private func client(at address: TransportAddress) -> SimulatedClient? {
+        // A client may move, or another take its place.
+        if let index = self.indexByAddress[address], index < self.clients.count,
+            self.clients[index].wireAddress == address
+        {
+            return self.clients[index]
+        }
+        guard let index = self.clients.firstIndex(where: { $0.wireAddress == address }) else { return nil }
+        self.indexByAddress[address] = index
+        return self.clients[index]
     }
 
     /// Hands on what anybody wants to send or tell.
@@ -238,7 +263,14 @@ final class SimulatedCall {
         for datagram in self.outbox.datagrams {
             self.sentByServer[datagram.to, default: 0] += 1
             self.watchesServer(datagram.bytes, datagram.to, datagram.socket)
-            self.network.send(datagram.bytes, from: self.sockets[datagram.socket], to: datagram.to, at: self.now)
+            let leaves = self.bottlenecks[datagram.to]?.pass(byteCount: datagram.bytes.count, at: self.now)
+            guard self.bottlenecks[datagram.to] == nil || leaves != nil else { continue }
+            self.network.send(
+                datagram.bytes,
+                from: self.sockets[datagram.socket],
+                to: datagram.to,
+                at: leaves ?? self.now
+            )
         }
         self.outbox.datagrams.removeAll(keepingCapacity: true)
         while let handshake = self.router.nextHandshake() { self.heldHandshakes.append(handshake) }

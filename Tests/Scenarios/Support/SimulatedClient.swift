@@ -1,4 +1,5 @@
 import Basics
+import CongestionControl
 import DTLS
 import ICE
 import MediaControl
@@ -15,6 +16,7 @@ final class SimulatedClient {
         let at: Instant
         let header: RTPHeaderInfo
         let mid: String?
+        let transportSequence: UInt16?
         let payload: [UInt8]
     }
 
@@ -33,10 +35,20 @@ final class SimulatedClient {
     private(set) var connectedAt: Instant?
     private(set) var end: PeerSession.EndReason?
     private(set) var profile: SRTPProfile?
+    /// Media, without retransmissions and padding.
     var packets: [Packet] = []
+    var retransmissions: [Packet] = []
+    private(set) var paddingCount = 0
+    private(set) var paddingBytes = 0
     var rtcp: [[UInt8]] = []
     /// When each of `rtcp` came.
     private(set) var rtcpArrivals: [Instant] = []
+    /// Of everything that came, in order of arrival.
+    private(set) var transportSequences: [UInt16] = []
+    /// Sends transport-wide feedback about what has a number, as browsers do.
+    var sendsFeedback = true
+    private var recorder = TransportFeedbackRecorder()
+    private var feedbackBuilder = TransportFeedbackBuilder(senderSSRC: SSRC(1), mediaSSRC: SSRC(1))
     private let certificate: DTLSCertificate
     private var random: SeededRandomSource
 
@@ -180,8 +192,47 @@ final class SimulatedClient {
             }
         }
         guard let header = RTPHeaderInfo(bytes.span.bytes, extensions: map) else { return }
-        let mid = header.mid(in: bytes.span.bytes)?.string
-        self.packets.append(Packet(at: now, header: header, mid: mid, payload: Array(bytes[header.headerLength...])))
+        let number = header.transportSequenceNumber(in: bytes.span.bytes)
+        if let number {
+            self.recorder.received(number, at: now)
+            self.transportSequences.append(number.value)
+        }
+        let padding = header.paddingLength(ofPlaintext: bytes.span.bytes) ?? 0
+        let packet = Packet(
+            at: now,
+            header: header,
+            mid: header.mid(in: bytes.span.bytes)?.string,
+            transportSequence: number?.value,
+            payload: Array(bytes[header.headerLength...].dropLast(padding))
+        )
+        let isRetransmission =
+            self.answer?.session.sections.contains { section in
+                section.remoteSSRCs.contains { $0.retransmission == header.ssrc }
+            } ?? false
+        if packet.payload.isEmpty {
+            self.paddingCount += 1
+            self.paddingBytes += bytes.count
+        }
+        if isRetransmission {
+            if !packet.payload.isEmpty { self.retransmissions.append(packet) }
+        } else {
+            self.packets.append(packet)
+        }
+    }
+
+    /// The next transport-wide feedback, if it is due.
+    func takeFeedback(at now: Instant) -> [UInt8]? {
+        guard self.sendsFeedback, self.isConnected, now >= self.recorder.nextDeadline else { return nil }
+        var arrivals = [PacketArrival](repeating: PacketArrival(SequenceNumber(0), microseconds: nil), count: 256)
+        var room = arrivals.mutableSpan
+        let count = self.recorder.collect(at: now, into: &room)
+        guard count > 0 else { return nil }
+        let named = Array(arrivals[..<count])
+        var taken = 0
+        let sealed = self.sealRTCP { taken = self.feedbackBuilder.append(named.span, to: &$0) }
+        guard taken > 0 else { return nil }
+        self.recorder.reported(taken, at: now)
+        return sealed
     }
 
     // MARK: Publishing
@@ -190,6 +241,8 @@ final class SimulatedClient {
     func seal(
         mid: String,
         rid: String? = nil,
+        repairedRID: String? = nil,
+        audioLevel: AudioLevel? = nil,
         payloadType: UInt8,
         sequence: UInt64,
         timestamp: UInt32,
@@ -210,6 +263,8 @@ final class SimulatedClient {
         )
         header.mid = ShortText(writtenMID ?? mid)
         header.rid = rid.flatMap { ShortText($0) }
+        header.repairedRID = repairedRID.flatMap { ShortText($0) }
+        header.audioLevel = audioLevel
         header.transportSequenceNumber = transportSequence
         var slot = [UInt8](repeating: 0, count: 1_500)
         var span = slot.mutableSpan

@@ -13,6 +13,9 @@ struct Talker {
     private(set) var sentCount = 0
     private var byteCount: UInt32 = 0
     var interval = Nanoseconds.milliseconds(20)
+    /// Written into the packets, in -dBov.
+    var level: UInt8?
+    var payloadSize = 80
     /// When each packet was captured, by the clock of the call.
     private(set) var captures: [Instant] = []
 
@@ -29,9 +32,10 @@ struct Talker {
         self.nextPacket = due + self.interval
         self.captures.append(due)
         guard let section = self.client.section(self.mid), let codec = section.codecs.first else { return }
-        let payload = (0..<80).map { UInt8(truncatingIfNeeded: Int(self.sequence) &* 31 &+ $0) }
+        let payload = (0..<self.payloadSize).map { UInt8(truncatingIfNeeded: Int(self.sequence) &* 31 &+ $0) }
         let packet = self.client.seal(
             mid: self.mid,
+            audioLevel: self.level.map { AudioLevel(level: $0, hasVoice: $0 < 60) },
             payloadType: codec.payloadType,
             sequence: self.sequence,
             timestamp: self.timestamp,
@@ -44,7 +48,7 @@ struct Talker {
         self.sequence += 1
         self.timestamp &+= UInt32(truncatingIfNeeded: self.interval.count / 1_000 * 48 / 1_000)
         self.sentCount += 1
-        self.byteCount &+= 80
+        self.byteCount &+= UInt32(self.payloadSize)
     }
 
     /// A sender report: the timestamp of this moment by the publisher's wall clock.

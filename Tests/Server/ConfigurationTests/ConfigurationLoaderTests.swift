@@ -13,6 +13,7 @@ private let otherValues: [String: String] = [
     "admin.token": "t0,ken", "media.host": "192.0.2.1,2001:db8::1", "media.port": "9002",
     "media.advertisedAddresses": "203.0.113.7", "media.workers": "3", "media.maxBitratePerParticipant": "2500000",
     "rooms.maxParticipants": "12", "rooms.emptyTimeout": "500ms", "rooms.codecs": "h264,opus",
+    "rooms.lastN": "4",
     "auth.keys": "a:\(secret),b:other:\(secret)", "limits.joinsPerSecondPerAddress": "7", "limits.messageBytes": "8192",
     "limits.messagesPerSecond": "8", "limits.tracksPerParticipant": "9", "limits.packetsPerSecondPerTransport": "1000",
     "log.level": "debug", "log.format": "json", "drain.timeout": "2m",
@@ -71,6 +72,7 @@ struct ConfigurationKeyTests {
         #expect(configuration.media.maxBitratePerParticipant == Bitrate(bitsPerSecond: 2_500_000))
         #expect(configuration.rooms.emptyTimeout == .milliseconds(500))
         #expect(configuration.rooms.codecs == [.h264, .opus])
+        #expect(configuration.rooms.lastN == 4)
         #expect(configuration.drain.timeout == .seconds(120))
         #expect(configuration.auth.keys == ["a": Redacted(secret), "b": Redacted("other:\(secret)")])
         #expect(configuration.admin.token == Redacted("t0,ken"))

@@ -79,4 +79,31 @@ import Testing
             #expect(!vector.isAccepted(message), "\(count) bytes")
         }
     }
+
+    /// Made with Python's hmac: keys shorter than, as long as and longer than a block of the hash (RFC 2104 §2). ICE
+    /// passwords may have 256 characters.
+    @Test(
+        arguments: [
+            (0, STUNIntegrityAlgorithm.sha1, "723d0caa4a7a70690a42aee251c1259d51ba8c5a"),
+            (0, STUNIntegrityAlgorithm.sha256, "80a52532ebce23cb4597852b75080a8a0a797aa770fd97c802c39665a89da428"),
+            (1, STUNIntegrityAlgorithm.sha1, "ec601e2fd695af088febb133f321e7caac07650d"),
+            (1, STUNIntegrityAlgorithm.sha256, "3d276808159201c0c891fc7b43782ad0f95e055279c6012cf51446ab6a9feefb"),
+            (63, STUNIntegrityAlgorithm.sha1, "5448206a4b5744704c19f48e36b7c8392504e541"),
+            (63, STUNIntegrityAlgorithm.sha256, "ef0d62591b0930d911edd2d904aff6994b0b41e3b62b51745dc54f88b259f133"),
+            (64, STUNIntegrityAlgorithm.sha1, "7f5faa07b6a587b22e716d866a4469e371ab4dbb"),
+            (64, STUNIntegrityAlgorithm.sha256, "45413ceef2c6604c963eeb42724bb7b9c527e474cf4c93de2e28e341e85416b8"),
+            (65, STUNIntegrityAlgorithm.sha1, "2d8fac31783b540f4a8a56f582e924d74ee04df2"),
+            (65, STUNIntegrityAlgorithm.sha256, "34a7b32a83a5e8c5b97f7acc0d7d92f4da7b40a62b4510ac2bb5d937a885ee06"),
+            (256, STUNIntegrityAlgorithm.sha1, "a02cfd952e35daad19a6acb0fe461b9f90b9ec0f"),
+            (256, STUNIntegrityAlgorithm.sha256, "484a7d19b00640ace025195227ed428e38d5ede25ae08792b30d9a09a8897666"),
+        ]
+    ) func keysOfAnyLength(keyLength: Int, algorithm: STUNIntegrityAlgorithm, mac: String) throws {
+        let key = (0..<keyLength).map { UInt8(truncatingIfNeeded: $0 * 7 + 3) }
+        let id = STUNTransactionID(high: 0x0001_0203, low: 0x0405_0607_0809_0A0B)
+        var builder = STUNMessageBuilder(.request, transactionID: id)
+        builder.addPriority(7)
+        let datagram = builder.finish(key: STUNIntegrityKey(key), algorithm: algorithm, fingerprint: false)
+        #expect(Array(datagram.dropFirst(32)) == bytes(mac))
+        #expect(try STUNMessageView(datagram.span.bytes).verifyIntegrity(key: key) == true)
+    }
 }

@@ -31,19 +31,14 @@ struct CORSMiddleware: RouterMiddleware {
     }
 }
 
-/// Ends each connection after its answer.
-///
-/// A connection becomes a WebSocket with its first request or never (`FirstRequestHandler`), so a client with a pool of
-/// connections must not offer us a used one for that.
-struct OneRequestMiddleware: RouterMiddleware {
+/// The answer to HEAD ends with its header (RFC 9110 §9.3.2), an error's too.
+struct HeadMiddleware: RouterMiddleware {
     @concurrent func handle(
         _ request: Request,
         context: HTTPContext,
         next: @concurrent (Request, HTTPContext) async throws -> Response
     ) async throws -> Response {
         var response = try await next(request, context)
-        response.headers[.connection] = "close"
-        // The answer to HEAD ends with its header (RFC 9110 §9.3.2), an error's too.
         if request.method == .head { response.body = ResponseBody() }
         return response
     }

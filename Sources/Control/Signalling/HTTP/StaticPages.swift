@@ -18,6 +18,8 @@ struct StaticPages: Sendable {
             let hash = content.reduce(0xCBF2_9CE4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
             self.entityTag = "\"\(String(hash, radix: 16))\""
         }
+
+        init(script path: String, _ content: [UInt8]) { self.init(path, "text/javascript; charset=utf-8", content) }
     }
 
     /// `ws:` and `wss:`, since older browsers do not count a WebSocket to the same host as `'self'`.
@@ -28,15 +30,33 @@ struct StaticPages: Sendable {
     private static let pages = [
         Page("/", "text/html; charset=utf-8", PackageResources.index_html),
         Page("/index.html", "text/html; charset=utf-8", PackageResources.index_html),
-        Page("/sluice.js", "text/javascript; charset=utf-8", PackageResources.sluice_js),
-        Page("/app.js", "text/javascript; charset=utf-8", PackageResources.app_js),
         Page("/style.css", "text/css; charset=utf-8", PackageResources.style_css),
+        // The page.
+        Page(script: "/app.js", PackageResources.app_js),
+        Page(script: "/page-devices.js", PackageResources.page_devices_js),
+        Page(script: "/page-shell.js", PackageResources.page_shell_js),
+        Page(script: "/page-tiles.js", PackageResources.page_tiles_js),
+        // The SDK: others import the first.
+        Page(script: "/sluice.js", PackageResources.sluice_js),
+        Page(script: "/sluice-connection.js", PackageResources.sluice_connection_js),
+        Page(script: "/sluice-encodings.js", PackageResources.sluice_encodings_js),
+        Page(script: "/sluice-model.js", PackageResources.sluice_model_js),
+        Page(script: "/sluice-negotiation.js", PackageResources.sluice_negotiation_js),
+        Page(script: "/sluice-publishing.js", PackageResources.sluice_publishing_js),
+        Page(script: "/sluice-roster.js", PackageResources.sluice_roster_js),
+        Page(script: "/sluice-subscriptions.js", PackageResources.sluice_subscriptions_js),
+        Page(script: "/sluice-viewport.js", PackageResources.sluice_viewport_js),
     ]
 
     static func addRoutes(to router: Router<HTTPContext>) {
         for page in self.pages {
             for method in [HTTPRequest.Method.get, .head] {
                 router.on(RouterPath(page.path), method: method) { request, _ in Self.response(to: request, page) }
+            }
+            for method in [HTTPRequest.Method.put, .post, .patch, .delete] {
+                router.on(RouterPath(page.path), method: method) { _, _ -> Response in
+                    throw Problem(.methodNotAllowed, "this is a page", headers: [.allow: "GET, HEAD"])
+                }
             }
         }
     }

@@ -59,7 +59,7 @@ struct StreamEndpoint: Sendable {
         guard Self.accepts(Self.sdpType, request) else {
             throw Problem(.notAcceptable, "the answer is application/sdp")
         }
-        guard let room = context.pathParameter("room"), RoomNames.isValid(room) else {
+        guard let room = context.pathParameter("room"), RoomID.isValidName(room) else {
             throw RoomError(.badMessage, "a room's name has 1 to 128 bytes and no control characters")
         }
         let limit = self.context.settings.limits.joinsPerSecondPerAddress
@@ -73,17 +73,9 @@ struct StreamEndpoint: Sendable {
         let resources = self.resources
         var join = try self.joinRequest(access, pathIdentity: context.pathParameter("identity"))
         join.onRemoved = { [accessControl = self.context.accessControl] in accessControl.revoke(access.credential) }
-        let joined = try await self.context.directory.join(RoomID(room), join) { event in
+        let (joined, answer) = try await self.context.directory.join(RoomID(room), join, offer: offer) { event in
             if case .removed = event { resources.end(id) }
-        }
-        let answer: AnsweredOffer
-        do throws(RoomError) {
-            answer = try await joined.room.offer(offer, from: joined.participant)
-        } catch {
-            await joined.room.leave(joined.participant)
-            // It never had a URL.
-            resources.remove(id)
-            throw error
+            return true
         }
         let resource = StreamResources.Resource(
             kind: self.kind,

@@ -1,3 +1,4 @@
+import Basics
 import Rooms
 
 /// What a client may say over the WebSocket.
@@ -25,7 +26,7 @@ enum ClientMessage: Sendable, Equatable {
     case setMetadata(JSONValue)
     case stats
     case leave
-    /// For another participant: `offer`, `answer`, `ice` or `leave`, with the payload as it was sent.
+    /// For another participant, with the payload as it was sent: any type, also those that the server knows.
     case relay(type: String, to: String, payload: JSONValue)
 
     /// The type as it stands on the wire: bounded, so fit for a metric's label.
@@ -42,9 +43,12 @@ enum ClientMessage: Sendable, Equatable {
         case .setMetadata: "setMetadata"
         case .stats: "stats"
         case .leave: "leave"
-        case .relay(let type, _, _): type
+        case .relay: "relay"
         }
     }
+
+    /// Longest type of a relayed message, in bytes.
+    static let maxTypeBytes = 64
 }
 
 /// One frame, parsed as far as it could be: the `id` is echoed on the error as well.
@@ -72,17 +76,16 @@ extension ClientMessage {
         }
         if let id = frame["id"], id.integerValue == nil { throw RoomError(.badMessage, "'id' is an integer") }
         let payload = frame["payload"] ?? [:]
+        if let target = payload["to"], !target.isNull {
+            self = try Self.relay(type, payload, to: target)
+            return
+        }
         if type == "publish" {
             self = .publish(try Self.intents(payload))
             return
         }
-        guard let members = payload.objectValue else { throw RoomError(.badMessage, "'payload' is an object") }
+        guard payload.objectValue != nil else { throw RoomError(.badMessage, "'payload' is an object") }
         let reader = PayloadReader(payload)
-        if let target = payload["to"], !target.isNull, ["offer", "answer", "ice", "leave"].contains(type) {
-            guard let to = target.stringValue else { throw RoomError(.badMessage, "'to' is a participant's id") }
-            self = .relay(type: type, to: to, payload: .object(members.filter { $0.key != "to" }))
-            return
-        }
         switch type {
         case "join": self = .join(try Self.join(reader))
         case "offer": self = .offer(sdp: try reader.text("sdp", maxBytes: 65_536))
@@ -96,16 +99,26 @@ extension ClientMessage {
         case "unsubscribe": self = .unsubscribe(track: try reader.text("trackId"))
         case "prefer": self = .prefer(track: try reader.text("trackId"), try Self.preference(reader))
         case "mute": self = .mute(track: try reader.text("trackId"), muted: try reader.flag("muted"))
-        case "setMetadata": self = .setMetadata(payload["metadata"] ?? .null)
+        case "setMetadata":
+            guard let metadata = payload["metadata"] else { throw RoomError(.badMessage, "'metadata' is missing") }
+            self = .setMetadata(metadata)
         case "stats": self = .stats
         case "leave": self = .leave
         default: throw RoomError(.badMessage, "unknown type")
         }
     }
 
+    private static func relay(_ type: String, _ payload: JSONValue, to target: JSONValue) throws(RoomError) -> Self {
+        guard let to = target.stringValue else { throw RoomError(.badMessage, "'to' is a participant's id") }
+        guard 1...Self.maxTypeBytes ~= type.utf8.count else {
+            throw RoomError(.badMessage, "'type' has 1 to \(Self.maxTypeBytes) bytes")
+        }
+        return .relay(type: type, to: to, payload: .object((payload.objectValue ?? [:]).filter { $0.key != "to" }))
+    }
+
     private static func join(_ reader: PayloadReader) throws(RoomError) -> Join {
         let roomID = try reader.text("roomId", maxBytes: 128)
-        guard RoomNames.isValid(roomID) else {
+        guard RoomID.isValidName(roomID) else {
             throw RoomError(.badMessage, "'roomId' has 1 to 128 bytes and no control characters")
         }
         return Join(
@@ -201,12 +214,5 @@ private struct PayloadReader {
             throw RoomError(.badMessage, "'\(name)' is larger than \(JoinRequest.maxMetadataBytes) bytes")
         }
         return value
-    }
-}
-
-/// The rule for names of rooms, in signalling and in URLs.
-enum RoomNames {
-    static func isValid(_ name: String) -> Bool {
-        1...128 ~= name.utf8.count && !name.unicodeScalars.contains { $0.value < 0x20 || 0x7F...0x9F ~= $0.value }
     }
 }

@@ -4,10 +4,13 @@ import Rooms
 
 /// A frame from the server. Built as JSON right away: it is written once and read by nobody here.
 struct ServerMessage: Sendable, Equatable {
-    /// Bounded: a metric's label.
     let type: String
     let payload: JSONValue
     var id: Int64?
+    /// What may become of it while it waits to be sent.
+    var standing = Outbox.Standing.required
+    /// The type where it is one of the server's own: a metric's label, so bounded.
+    var label: String { self.standing == .expendable ? "relay" : self.type }
 
     init(_ type: String, _ payload: JSONValue, id: Int64? = nil) {
         self.type = type
@@ -54,7 +57,8 @@ extension ServerMessage {
         case .participantJoined(let info): self.init("participantJoined", ["participant": info.json])
         case .participantLeft(let id, let reason):
             self.init("participantLeft", ["participantId": .string(id.value), "reason": .string(reason.rawValue)])
-        case .participantChanged(let info): self.init("participantChanged", ["participant": info.json])
+        case .participantChanged(let info):
+            self.init("participantChanged", ["participant": info.json], latestOf: info.id.value)
         case .trackPublished(let id, let track, let mid):
             var payload: [String: JSONValue] = ["participantId": .string(id.value), "track": track.json]
             if let mid { payload["mid"] = .string(mid) }
@@ -64,19 +68,38 @@ extension ServerMessage {
         case .layer(let track, let selection):
             var payload = selection.json.objectValue ?? [:]
             payload["trackId"] = .string(track.value)
-            self.init("layer", .object(payload))
+            self.init("layer", .object(payload), latestOf: track.value)
+        case .activeSpeakers(let speakers):
+            let payload: JSONValue = [
+                "participantIds": .array(speakers.map { .string($0.participant.value) }),
+                "levels": .array(speakers.map { JSONValue($0.level) }),
+            ]
+            self.init("activeSpeakers", payload, latestOf: "")
+        case .bitrateHint(let track, let bitrate):
+            let payload: JSONValue = ["trackId": .string(track.value), "bitrate": .integer(bitrate.bitsPerSecond)]
+            self.init("bitrateHint", payload, latestOf: track.value)
+        case .layersWanted(let track, let rids):
+            let payload: JSONValue = ["trackId": .string(track.value), "rids": .array(rids.map { .string($0) })]
+            self.init("layersWanted", payload, latestOf: track.value)
         case .quality(let id, let score):
             var payload = score.json.objectValue ?? [:]
             payload["participantId"] = .string(id.value)
-            self.init("quality", .object(payload))
+            self.init("quality", .object(payload), latestOf: id.value)
         case .relayed(let type, let sender, let payload):
             var members = payload.objectValue ?? [:]
             members["from"] = .string(sender.value)
             self.init(type, .object(members))
+            self.standing = .expendable
         case .draining(let deadline):
             self.init("draining", ["deadline": .string(WallClock.text(secondsSince1970: deadline))])
         case .removed, .resumedElsewhere: return nil
         }
+    }
+
+    /// A message that tells a state: only the last one about a subject is of use.
+    private init(_ type: String, _ payload: JSONValue, latestOf subject: String) {
+        self.init(type, payload)
+        self.standing = .latest(Outbox.Topic(type: type, subject: subject))
     }
 }
 

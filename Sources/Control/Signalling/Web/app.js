@@ -1,506 +1,11 @@
 // The meeting page: a form, a grid of tiles, four buttons. What is said to the server is said by sluice.js.
-import { Room, SluiceError } from "/sluice.js";
+import {
+    camera, chooseDevice, listDevices, microphone, openDevices, ownLevel, publishOptions, showDevices, toggle, wakeMeter,
+} from "./page-devices.js";
+import { $, alertUser, closeWords, deviceWords, fail, meeting, now, query, quietly, status, words } from "./page-shell.js";
+import { arrange, dropTile, play, playBlocked, Tile, tileFor, tiles } from "./page-tiles.js";
+import { Room, SluiceError } from "./sluice.js";
 
-const $ = (id) => document.getElementById(id);
-const query = new URLSearchParams(location.search);
-const now = () => performance.now();
-
-/** For tests and for the curious: the room, and when what happened (`performance.now()`). */
-window.sluice = { room: null, timings: {}, errors: [] };
-
-// MARK: Words
-
-const codeWords = {
-    roomFull: "This room is full. Try again when somebody has left.",
-    unauthorized: "The server refused your invitation. Ask for a new link.",
-    forbidden: "Your invitation does not allow this.",
-    draining: "The server is about to restart and takes no new meetings. Try again in a minute.",
-    rateLimited: "Too many attempts. Wait a moment and try again.",
-    connectionLost: "There is no connection to the server. Check your network and try again.",
-    timeout: "The server does not answer. Try again in a moment.",
-    sdpUnsupported: "This browser and the server have no way of calling in common.",
-    notSupported: "This browser can't make calls: WebRTC is missing or switched off.",
-    internal: "Something went wrong at the server. Try again.",
-};
-
-const closeWords = {
-    duplicateIdentity: "You joined this meeting from another window, so this one has left.",
-    resumed: "This meeting goes on in another window.",
-    removed: "You were taken out of the meeting.",
-    roomClosed: "The meeting was ended.",
-    connectionLost: "The connection was lost and could not be found again. Join once more when your network is back.",
-    mediaEnded: "The call ended because no media came through. A firewall may block UDP.",
-};
-
-function words(error) {
-    if (error instanceof SluiceError) {
-        const known = codeWords[error.code];
-        return known && error.code !== "unauthorized" ? known : `${known ?? "That did not work."} (${error.message})`;
-    }
-    return `That did not work. (${error?.message ?? error})`;
-}
-
-function deviceWords(error, what) {
-    switch (error?.name) {
-        case "NotAllowedError": case "SecurityError":
-            return `The browser may not use your ${what}. Allow it in the address bar, or join without.`;
-        case "NotFoundError": case "OverconstrainedError": return `No ${what} was found. You can join without.`;
-        case "NotReadableError": case "AbortError":
-            return `Your ${what} does not start; another program may be using it. You can join without.`;
-        case "InsecureContextError":
-            return "Browsers give camera and microphone only to pages opened with https:// or from localhost. "
-                + "You can join without.";
-        default: return `Your ${what} does not start. (${error?.message ?? error})`;
-    }
-}
-
-function status(text) { $("status").textContent = text; }
-
-function alertUser(text, action) {
-    const box = $("alert");
-    box.replaceChildren();
-    if (!text) return;
-    const message = document.createElement("span");
-    message.textContent = text;
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = "quiet";
-    button.textContent = action?.label ?? "Dismiss";
-    button.addEventListener("click", () => { box.replaceChildren(); action?.run(); });
-    box.append(message, button);
-}
-
-// MARK: Camera and microphone
-
-const size = /^(\d+)x(\d+)$/.exec(query.get("size") ?? "");
-const constraints = {
-    audio: (deviceId) => ({ deviceId: deviceId ? { exact: deviceId } : undefined, echoCancellation: true,
-        noiseSuppression: true, autoGainControl: true }),
-    video: (deviceId) => ({ deviceId: deviceId ? { exact: deviceId } : undefined, facingMode: deviceId ? undefined : "user",
-        width: { ideal: Number(size?.[1] ?? 1280) }, height: { ideal: Number(size?.[2] ?? 720) }, frameRate: { ideal: 30 } }),
-};
-
-/** One of the two devices: what is chosen, what runs, what is published. */
-class Device {
-    constructor(kind, what, select) {
-        this.kind = kind;
-        this.what = what;
-        this.select = select;
-        this.track = null;
-        this.publication = null;
-        this.deviceId = "";
-    }
-
-    get isOn() { return this.track !== null && this.track.enabled; }
-
-    async open(deviceId = this.deviceId) {
-        if (!navigator.mediaDevices?.getUserMedia) {
-            throw new DOMException("no secure context", window.isSecureContext ? "NotSupportedError" : "InsecureContextError");
-        }
-        const stream = await navigator.mediaDevices.getUserMedia({ [this.kind]: constraints[this.kind](deviceId) });
-        this.take(stream.getTracks()[0]);
-    }
-
-    take(track) {
-        this.track?.stop();
-        this.track = track;
-        this.deviceId = track.getSettings().deviceId ?? "";
-        track.addEventListener("ended", () => {
-            if (this.track !== track) return;
-            this.track = null;
-            alertUser(`Your ${this.what} was unplugged or taken away.`);
-            if (this.publication) quietly(setPublished(this));
-            showDevices();
-        });
-    }
-
-    stop() {
-        this.track?.stop();
-        this.track = null;
-    }
-}
-
-const camera = new Device("video", "camera", $("camera-select"));
-const microphone = new Device("audio", "microphone", $("mic-select"));
-let screenPublications = [];
-
-function quietly(promise) { promise.catch((error) => fail(error)); }
-
-function fail(error) {
-    window.sluice.errors.push(String(error?.code ?? error?.name ?? error));
-    alertUser(words(error));
-}
-
-/** Asks once for both, so that the browser shows one question; then for each, when one is missing. */
-async function openDevices() {
-    try {
-        if (!navigator.mediaDevices?.getUserMedia) throw new DOMException("", "InsecureContextError");
-        const both = await navigator.mediaDevices.getUserMedia({
-            audio: constraints.audio(""), video: constraints.video(""),
-        });
-        camera.take(both.getVideoTracks()[0]);
-        microphone.take(both.getAudioTracks()[0]);
-        note("");
-    } catch (error) {
-        if (["NotAllowedError", "SecurityError", "InsecureContextError"].includes(error.name)) {
-            note(deviceWords(error, "camera and microphone"));
-        } else {
-            const failures = [];
-            for (const device of [camera, microphone]) {
-                try { await device.open(""); } catch (reason) { failures.push(deviceWords(reason, device.what)); }
-            }
-            note(failures.join(" "));
-        }
-    }
-    await listDevices();
-    showDevices();
-}
-
-function note(text) { $("preview-note").textContent = text || "Your camera is off."; }
-
-async function listDevices() {
-    const list = await navigator.mediaDevices?.enumerateDevices?.().catch(() => []) ?? [];
-    for (const [device, kind] of [[camera, "videoinput"], [microphone, "audioinput"]]) {
-        const found = list.filter((entry) => entry.kind === kind && (entry.deviceId || entry.label));
-        const options = found.map((entry, index) => {
-            return new Option(entry.label || `${device.what} ${index + 1}`, entry.deviceId, false,
-                entry.deviceId === device.deviceId);
-        });
-        device.select.replaceChildren(...(options.length > 0 ? options : [new Option("None", "")]));
-        device.select.disabled = options.length === 0;
-    }
-}
-
-async function toggle(device, isOn = !device.isOn) {
-    try {
-        if (!isOn) {
-            // A camera that is off has its light off. A microphone stays open, so that it is back at once.
-            if (device === camera) device.stop(); else if (device.track) device.track.enabled = false;
-        } else if (device.track) {
-            device.track.enabled = true;
-        } else {
-            await device.open();
-            await listDevices();
-            note("");
-        }
-        await setPublished(device);
-    } catch (error) {
-        if (error instanceof SluiceError) fail(error);
-        else {
-            note(deviceWords(error, device.what));
-            if (room) alertUser(deviceWords(error, device.what));
-        }
-    }
-    showDevices();
-}
-
-/** Brings what the room gets of a device in line with its state. */
-async function setPublished(device) {
-    if (!room) return;
-    if (!device.publication) {
-        if (!device.isOn) return;
-        const source = device === camera ? "camera" : "microphone";
-        device.publication = await room.publish(device.track, { source });
-        return;
-    }
-    if (device.publication.mediaStreamTrack !== device.track) await room.replaceTrack(device.publication, device.track);
-    await room.mute(device.publication, !device.isOn);
-}
-
-async function chooseDevice(device) {
-    const wasOn = device.isOn;
-    try {
-        await device.open(device.select.value);
-        if (!wasOn) await toggle(device, false);
-        else await setPublished(device);
-    } catch (error) { note(deviceWords(error, device.what)); }
-    showDevices();
-}
-
-function showDevices() {
-    const preview = $("preview");
-    const stream = preview.srcObject;
-    if (stream?.getVideoTracks()[0] !== camera.track || !stream) {
-        preview.srcObject = camera.track ? new MediaStream([camera.track]) : null;
-        if (camera.track) preview.play().catch(() => {});
-    }
-    document.querySelector(".stage").dataset.camera = camera.isOn ? "on" : "off";
-    $("preview-camera").setAttribute("aria-pressed", String(camera.isOn));
-    $("preview-mic").setAttribute("aria-pressed", String(microphone.isOn));
-    showButton($("mic"), microphone.isOn, "Mute", "Unmute");
-    showButton($("camera"), camera.isOn, "Stop camera", "Start camera");
-    showButton($("screen"), screenPublications.length > 0, "Stop sharing", "Share screen");
-    meterMicrophone();
-    ownTile?.showOwn();
-}
-
-function showButton(button, isOn, on, off) {
-    button.dataset.on = String(isOn);
-    button.querySelector("span").textContent = isOn ? on : off;
-}
-
-// MARK: One's own level
-
-let meter = null;
-
-/** An analyser on the microphone; browsers keep it asleep until the first click, which does no harm. */
-function meterMicrophone() {
-    if (meter?.track === microphone.track) return;
-    meter?.source.disconnect();
-    meter = null;
-    if (!microphone.track || typeof AudioContext === "undefined") return;
-    meterMicrophone.context ??= new AudioContext();
-    const source = meterMicrophone.context.createMediaStreamSource(new MediaStream([microphone.track]));
-    const analyser = meterMicrophone.context.createAnalyser();
-    analyser.fftSize = 512;
-    source.connect(analyser);
-    meter = { track: microphone.track, source, analyser, samples: new Float32Array(analyser.fftSize) };
-}
-
-/** Root mean square, 0 to 1. */
-function ownLevel() {
-    if (!meter || !microphone.isOn) return 0;
-    meter.analyser.getFloatTimeDomainData(meter.samples);
-    return Math.sqrt(meter.samples.reduce((sum, sample) => sum + sample * sample, 0) / meter.samples.length);
-}
-
-// MARK: Tiles
-
-const tiles = new Map();
-let ownTile = null;
-const blocked = new Set();
-
-const sizes = typeof ResizeObserver === "undefined" ? null : new ResizeObserver((entries) => {
-    for (const { target } of entries) target.tile?.sizeChanged();
-});
-const visibility = typeof IntersectionObserver === "undefined" ? null : new IntersectionObserver((entries) => {
-    for (const { target, isIntersecting } of entries) target.tile?.visibilityChanged(isIntersecting);
-}, { threshold: 0 });
-
-/** What one participant shows: the camera with the microphone, or the screen. */
-class Tile {
-    constructor(participant, { isScreen = false, isOwn = false } = {}) {
-        this.participant = participant;
-        this.isScreen = isScreen;
-        this.isOwn = isOwn;
-        this.video = null;
-        this.audio = null;
-        this.isVisible = true;
-        this.spokeAt = -Infinity;
-        this.lastBytes = new Map();
-        this.preferred = "";
-
-        this.element = document.createElement("li");
-        this.element.className = `tile${isScreen ? " screen" : ""}${isOwn && !isScreen ? " mirrored" : ""}`;
-        this.element.tile = this;
-        this.element.dataset.participant = participant.id;
-        this.picture = document.createElement("video");
-        this.picture.muted = true;
-        this.picture.playsInline = true;
-        this.picture.autoplay = true;
-        this.sound = document.createElement("audio");
-        this.sound.autoplay = true;
-        this.avatar = document.createElement("span");
-        this.avatar.className = "avatar";
-        this.avatar.setAttribute("aria-hidden", "true");
-        this.facts = document.createElement("span");
-        this.facts.className = "facts";
-        const caption = document.createElement("span");
-        caption.className = "caption";
-        this.who = document.createElement("span");
-        this.who.className = "who";
-        this.muteIcon = icon("icon-mic", "icon-slash");
-        this.muteText = document.createElement("span");
-        this.muteText.className = "visually-hidden";
-        caption.append(this.muteIcon, this.who, this.muteText);
-        this.element.append(this.picture, this.avatar, this.facts, caption);
-        if (!isOwn) this.element.append(this.sound);
-        $("grid").append(this.element);
-        if (!isOwn) {
-            sizes?.observe(this.element);
-            visibility?.observe(this.element);
-        }
-        this.show();
-    }
-
-    remove() {
-        sizes?.unobserve(this.element);
-        visibility?.unobserve(this.element);
-        for (const element of [this.picture, this.sound]) {
-            blocked.delete(element);
-            element.srcObject = null;
-        }
-        this.element.remove();
-        showBlocked();
-    }
-
-    show() {
-        const name = this.participant.name || this.participant.identity || "Guest";
-        const label = this.isOwn ? (this.isScreen ? "Your screen" : `${name} (you)`) : this.isScreen ? `${name}'s screen` : name;
-        this.who.textContent = label;
-        this.avatar.textContent = [...name.trim()][0]?.toUpperCase() ?? "?";
-        this.avatar.style.setProperty("--avatar", `hsl(${hue(this.participant.id)} 38% 38%)`);
-        this.picture.setAttribute("aria-label", `Picture of ${label}`);
-        if (this.isOwn) return;
-        const voice = [...this.participant.tracks.values()].find((track) => track.source === "microphone");
-        const isMuted = !this.isScreen && (!voice || voice.muted);
-        this.muteIcon.toggleAttribute("hidden", !isMuted);
-        this.muteText.textContent = isMuted ? ", muted" : "";
-        this.element.dataset.video = this.video && !this.video.muted && this.video.mediaStreamTrack ? "on" : "off";
-    }
-
-    showOwn() {
-        if (this.isScreen) return;
-        this.muteIcon.toggleAttribute("hidden", microphone.isOn);
-        this.muteText.textContent = microphone.isOn ? "" : ", muted";
-        const track = camera.isOn ? camera.track : null;
-        if ((this.picture.srcObject?.getVideoTracks()[0] ?? null) !== track) {
-            this.picture.srcObject = track ? new MediaStream([track]) : null;
-            if (track) play(this.picture);
-        }
-        this.element.dataset.video = track ? "on" : "off";
-    }
-
-    attach(track) {
-        const element = track.kind === "video" ? this.picture : this.sound;
-        if (track.kind === "video") this.video = track; else this.audio = track;
-        element.srcObject = new MediaStream([track.mediaStreamTrack]);
-        play(element);
-        if (track.kind === "video") {
-            noteFirstFrame(element);
-            this.preferred = "";
-            this.sizeChanged();
-        }
-        this.show();
-    }
-
-    detach(track) {
-        if (track === this.video) {
-            this.video = null;
-            this.picture.srcObject = null;
-            this.facts.textContent = "";
-        }
-        if (track === this.audio) {
-            this.audio = null;
-            this.sound.srcObject = null;
-            blocked.delete(this.sound);
-            showBlocked();
-        }
-        this.show();
-    }
-
-    sizeChanged() {
-        clearTimeout(this.preferTimer);
-        this.preferTimer = setTimeout(() => this.prefer(), 400);
-    }
-
-    visibilityChanged(isVisible) {
-        this.isVisible = isVisible;
-        this.sizeChanged();
-    }
-
-    /** Nobody has to send more pixels than the tile has, rounded up so that small changes say nothing. */
-    prefer() {
-        if (!room || !this.video) return;
-        const { width, height } = this.element.getBoundingClientRect();
-        const pixels = (length) => Math.max(Math.ceil((length * devicePixelRatio) / 160) * 160, 160);
-        // The picture covers the tile: the longer side decides, both are the same for the server's choice.
-        const wish = { maxWidth: pixels(Math.max(width, (height * 16) / 9)), maxHeight: pixels(Math.max(height, (width * 9) / 16)),
-            paused: !this.isVisible };
-        if (this.isScreen) wish.priority = 200;
-        const text = JSON.stringify(wish);
-        if (text === this.preferred) return;
-        this.preferred = text;
-        room.prefer(this.video, wish);
-    }
-
-    /** @param {Map<string, object>} inbound by the identifier of the browser's track, and by mid */
-    showFacts(inbound) {
-        if (this.element.dataset.video !== "on") {
-            this.facts.textContent = "";
-            return;
-        }
-        const report = inbound.get(this.video?.mediaStreamTrack?.id) ?? inbound.get(`mid ${this.video?.mid}`);
-        if (!report) return;
-        const last = this.lastBytes.get(report.id);
-        this.lastBytes.set(report.id, { bytes: report.bytesReceived, at: report.timestamp });
-        const seconds = last ? (report.timestamp - last.at) / 1_000 : 0;
-        const rate = seconds > 0 ? ((report.bytesReceived - last.bytes) * 8) / seconds : 0;
-        const parts = [];
-        if (report.frameWidth) parts.push(`${report.frameWidth}\u00d7${report.frameHeight}`);
-        if (report.framesPerSecond !== undefined) parts.push(`${Math.round(report.framesPerSecond)} fps`);
-        if (rate > 0) parts.push(rateText(rate));
-        const layer = this.video.layer;
-        if (layer) {
-            const rid = this.video.simulcast[layer.spatial]?.rid;
-            parts.push(`layer ${rid ?? layer.spatial}${layer.temporal === undefined ? "" : `.${layer.temporal}`}`);
-            this.facts.title = `${layer.reason ?? ""} (target ${rateText(layer.targetBitrate ?? 0)})`;
-        }
-        this.facts.textContent = parts.join(" \u00b7 ");
-    }
-
-    heard(level) {
-        if (level > 0.02) this.spokeAt = now();
-        const isSpeaking = now() - this.spokeAt < 600;
-        if (this.element.dataset.speaking !== String(isSpeaking)) this.element.dataset.speaking = String(isSpeaking);
-    }
-}
-
-function icon(...names) {
-    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    svg.setAttribute("aria-hidden", "true");
-    for (const name of names) {
-        const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
-        use.setAttribute("href", `#${name}`);
-        svg.append(use);
-    }
-    return svg;
-}
-
-function hue(text) { return [...text].reduce((sum, character) => (sum * 131 + character.codePointAt(0) * 47) % 360, 7); }
-
-function rateText(bits) { return bits >= 1e6 ? `${(bits / 1e6).toFixed(1)} Mbit/s` : `${Math.round(bits / 1e3)} kbit/s`; }
-
-function tileFor(track) {
-    const isScreen = track.source === "screen" || track.source === "screenAudio";
-    const key = `${track.participant.id}${isScreen ? " screen" : ""}`;
-    if (!tiles.has(key)) {
-        tiles.set(key, new Tile(track.participant, { isScreen }));
-        arrange();
-    }
-    return tiles.get(key);
-}
-
-function dropTile(key) {
-    tiles.get(key)?.remove();
-    tiles.delete(key);
-    arrange();
-}
-
-function arrange() {
-    const count = tiles.size;
-    $("grid").dataset.count = count <= 4 ? String(count) : count <= 9 ? "many" : "crowd";
-    $("alone").hidden = !room || room.participants.size > 0;
-}
-
-function noteFirstFrame(element) {
-    const done = () => { window.sluice.timings.firstFrame ??= now(); };
-    if (element.requestVideoFrameCallback) element.requestVideoFrameCallback(done);
-    else element.addEventListener("loadeddata", done, { once: true });
-}
-
-/** Autoplay with sound needs a click first, in some browsers. */
-function play(element) {
-    element.play().then(() => { blocked.delete(element); }).catch((error) => {
-        if (error.name === "NotAllowedError") blocked.add(element);
-    }).finally(showBlocked);
-}
-
-function showBlocked() { $("hear").hidden = blocked.size === 0; }
-
-// MARK: The room
-
-let room = null;
 let timers = [];
 
 async function join({ withDevices = true } = {}) {
@@ -521,12 +26,11 @@ async function join({ withDevices = true } = {}) {
     try {
         next = new Room({ roomId, name, token: query.get("token") ?? undefined });
         listen(next);
-        camera.publication = camera.isOn ? await next.publish(camera.track, { source: "camera" }) : null;
+        camera.publication = camera.isOn ? await next.publish(camera.track, publishOptions(camera)) : null;
         microphone.publication = microphone.track
-            ? await next.publish(microphone.track, { source: "microphone" }) : null;
-        room = window.sluice.room = next;
-        // Joining is a click, so sound may start from here on.
-        meterMicrophone.context?.resume().catch(() => {});
+            ? await next.publish(microphone.track, publishOptions(microphone)) : null;
+        meeting.room = window.sluice.room = next;
+        wakeMeter();
         await next.join();
     } catch (error) {
         backToLobby();
@@ -547,7 +51,7 @@ function checkForm(name, roomId) {
 
 function listen(target) {
     const on = (type, listener) => target.addEventListener(type, ({ detail }) => {
-        if (target === room || room === null) listener(detail);
+        if (target === meeting.room || meeting.room === null) listener(detail);
     });
     const nameOf = (participant) => participant.name || participant.identity || "Somebody";
     on("joined", () => {
@@ -562,7 +66,7 @@ function listen(target) {
     on("participantjoined", ({ participant }) => {
         tiles.set(participant.id, new Tile(participant));
         arrange();
-        if (ownTile) status(`${nameOf(participant)} joined`);
+        if (meeting.ownTile) status(`${nameOf(participant)} joined`);
     });
     on("participantleft", ({ participant }) => {
         dropTile(participant.id);
@@ -591,11 +95,18 @@ function listen(target) {
     };
     on("trackunsubscribed", gone);
     on("trackunpublished", gone);
-    on("activespeakers", ({ participants, levels }) => {
-        participants.forEach((participant, index) => tiles.get(participant.id)?.heard(levels[index]));
+    on("activespeakers", ({ participants }) => {
+        for (const tile of tiles.values()) tile.isActiveSpeaker = !tile.isScreen && participants.includes(tile.participant);
+    });
+    on("layer", ({ participant, track }) => {
+        const isScreen = track.source === "screen";
+        const tile = tiles.get(`${participant.id}${isScreen ? " screen" : ""}`);
+        if (tile?.video === track) tile.showLayer();
     });
     on("quality", ({ participant, score }) => {
-        if (participant === target.localParticipant && score !== undefined) document.body.dataset.quality = String(Math.round(score));
+        const isOwn = participant === target.localParticipant;
+        if (isOwn) document.body.dataset.quality = String(Math.round(score));
+        tiles.get(isOwn ? "own" : participant.id)?.showQuality();
     });
     on("reconnecting", () => {
         document.body.dataset.state = "reconnecting";
@@ -611,7 +122,7 @@ function listen(target) {
         else fail(error);
     });
     on("closed", ({ reason, error }) => {
-        const wasInside = ownTile !== null;
+        const wasInside = meeting.ownTile !== null;
         backToLobby();
         if (reason === "left" || !wasInside) return;
         window.sluice.errors.push(reason);
@@ -622,7 +133,7 @@ function listen(target) {
 }
 
 function enterMeeting() {
-    if (ownTile) {
+    if (meeting.ownTile) {
         // Joined anew after a loss: the tiles of the others are made by their events.
         dropTile("own");
     }
@@ -630,10 +141,10 @@ function enterMeeting() {
     $("lobby").hidden = true;
     $("meeting").hidden = false;
     $("copy-link").hidden = false;
-    $("room-title").textContent = room.roomId;
-    document.title = `${room.roomId} \u00b7 Sluice`;
-    ownTile = new Tile(room.localParticipant, { isOwn: true });
-    tiles.set("own", ownTile);
+    $("room-title").textContent = meeting.room.roomId;
+    document.title = `${meeting.room.roomId} \u00b7 Sluice`;
+    meeting.ownTile = new Tile(meeting.room.localParticipant, { isOwn: true });
+    tiles.set("own", meeting.ownTile);
     arrange();
     showDevices();
     if (timers.length === 0) timers = [setInterval(showLevels, 150), setInterval(() => quietly(showStats()), 1_000)];
@@ -643,10 +154,10 @@ function enterMeeting() {
 function backToLobby() {
     for (const timer of timers.splice(0)) clearInterval(timer);
     for (const key of [...tiles.keys()]) dropTile(key);
-    for (const { mediaStreamTrack } of screenPublications.splice(0)) mediaStreamTrack?.stop();
+    for (const { mediaStreamTrack } of meeting.screenPublications.splice(0)) mediaStreamTrack?.stop();
     const wasInside = document.body.dataset.view === "meeting";
-    ownTile = null;
-    room = null;
+    meeting.ownTile = null;
+    meeting.room = null;
     camera.publication = microphone.publication = null;
     document.body.dataset.view = "lobby";
     document.body.dataset.state = "";
@@ -662,6 +173,7 @@ function backToLobby() {
 }
 
 function showLevels() {
+    const { ownTile, room } = meeting;
     ownTile?.heard(ownLevel());
     const receivers = new Map();
     for (const { mid, receiver } of room?.peerConnection?.getTransceivers() ?? []) receivers.set(mid, receiver);
@@ -673,7 +185,7 @@ function showLevels() {
 }
 
 async function showStats() {
-    const report = await room?.peerConnection?.getStats();
+    const report = await meeting.room?.peerConnection?.getStats();
     if (!report) return;
     const inbound = new Map();
     report.forEach((entry) => {
@@ -685,6 +197,7 @@ async function showStats() {
 }
 
 async function toggleScreen() {
+    const { room, screenPublications } = meeting;
     if (screenPublications.length > 0) {
         const publications = screenPublications.splice(0);
         dropTile("own screen");
@@ -719,7 +232,7 @@ async function toggleScreen() {
 
 async function copyLink() {
     const link = new URL("/", location.href);
-    link.searchParams.set("room", room.roomId);
+    link.searchParams.set("room", meeting.room.roomId);
     try {
         await navigator.clipboard.writeText(link.href);
         status("The invite link is copied");
@@ -756,12 +269,12 @@ async function start() {
         device.select.addEventListener("change", () => quietly(chooseDevice(device)));
     }
     $("screen").addEventListener("click", () => quietly(toggleScreen()));
-    $("leave").addEventListener("click", () => room?.leave());
+    $("leave").addEventListener("click", () => meeting.room?.leave());
     $("copy-link").addEventListener("click", () => quietly(copyLink()));
-    $("hear").addEventListener("click", () => { for (const element of [...blocked]) play(element); });
+    $("hear").addEventListener("click", playBlocked);
     navigator.mediaDevices?.addEventListener?.("devicechange", () => quietly(listDevices()));
-    addEventListener("pagehide", () => room?.leave());
-    setInterval(() => { if (!room) $("mic-level").value = Math.min(ownLevel() * 4, 1); }, 100);
+    addEventListener("pagehide", () => meeting.room?.leave());
+    setInterval(() => { if (!meeting.room) $("mic-level").value = Math.min(ownLevel() * 4, 1); }, 100);
 
     if (typeof RTCPeerConnection === "undefined") fail(new SluiceError("notSupported", ""));
     const withDevices = query.get("media") !== "none";

@@ -4,7 +4,8 @@ import Synchronization
 
 /// What waits to be sent on one WebSocket. Anybody may put something in, without waiting; one task sends.
 ///
-/// Bounded in bytes and in time (ATTACKS A-70): a client that does not read is closed with 1013.
+/// Bounded in bytes and in time (ATTACKS A-70): a client that does not read is closed with 1013. What other clients make
+/// the server say can't bring that about: see `Standing`.
 final class Outbox: Sendable {
     enum Item: Sendable, Equatable {
         case text([UInt8])
@@ -13,7 +14,35 @@ final class Outbox: Sendable {
         case close(code: UInt16, reason: String)
     }
 
-    private struct State {
+    /// What may become of an item that waits.
+    enum Standing: Sendable, Equatable {
+        /// Sent, or the connection is closed.
+        case required
+        /// Refused past half of the bound: the rest is for the server's own messages.
+        case expendable
+        /// Replaces the one of the same topic that still waits: only the last state is of use.
+        case latest(Topic)
+    }
+
+    struct Topic: Sendable, Hashable {
+        /// The type of message, and what it is about.
+        let type: String
+        let subject: String
+    }
+
+    fileprivate struct Entry {
+        let item: Item
+        let topic: Topic?
+    }
+
+    fileprivate struct State {
+        /// From `first` on; `nil` = replaced by a later one.
+        var entries: [Entry?] = []
+        var first = 0
+        /// Counts all entries that ever were, so that it stays right while `entries` is shortened at its front.
+        var removedCount = 0
+        var replacedCount = 0
+        var positions: [Topic: Int] = [:]
         var queuedBytes = 0
         /// When the sending of the current item began.
         var sendingSince: Instant?
@@ -21,46 +50,56 @@ final class Outbox: Sendable {
         var isOverflowing = false
     }
 
-    let items: AsyncStream<Item>
-    private let continuation: AsyncStream<Item>.Continuation
+    /// One for each time that there may be something to take; ends when nothing more will come.
+    let signals: AsyncStream<Void>
+    private let continuation: AsyncStream<Void>.Continuation
     private let maxBytes: Int
     private let sendTimeout: Nanoseconds
     private let state = Mutex(State())
 
     init(maxBytes: Int, sendTimeout: Nanoseconds) {
-        (self.items, self.continuation) = AsyncStream.makeStream()
+        (self.signals, self.continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         self.maxBytes = maxBytes
         self.sendTimeout = sendTimeout
     }
 
-    /// Returns whether the item was taken: not after the end, and not past the bound.
+    /// Returns whether the item was taken: not after the end, and not past the bound that its standing has.
     @discardableResult
-    func put(_ item: Item) -> Bool {
+    func put(_ item: Item, as standing: Standing = .required) -> Bool {
         let size = Self.size(of: item)
-        let isTaken = self.state.withLock { state in
-            guard state.closing == nil else { return false }
+        let (isTaken, isOver) = self.state.withLock { state in
+            guard state.closing == nil else { return (false, true) }
+            var topic: Topic?
+            switch standing {
+            case .required: break
+            case .expendable:
+                guard state.queuedBytes + size <= self.maxBytes / 2 else { return (false, false) }
+            case .latest(let named):
+                topic = named
+                state.removeEntry(for: named)
+            }
             guard state.queuedBytes + size <= self.maxBytes else {
                 state.isOverflowing = true
                 state.closing = Self.tooSlow
-                return false
+                return (false, true)
             }
-            state.queuedBytes += size
-            return true
+            state.append(Entry(item: item, topic: topic))
+            return (true, false)
         }
-        if isTaken { self.continuation.yield(item) } else { self.continuation.finish() }
+        if isTaken { self.continuation.yield() }
+        if isOver { self.continuation.finish() }
         return isTaken
     }
 
     /// Ends the connection with this code. What was put in before is still sent.
     func close(code: UInt16, reason: String) {
         let item = Item.close(code: code, reason: reason)
-        let isFirst = self.state.withLock { state in
-            guard state.closing == nil else { return false }
+        self.state.withLock { state in
+            guard state.closing == nil else { return }
             state.closing = item
-            return true
+            state.append(Entry(item: item, topic: nil))
         }
-        guard isFirst else { return }
-        self.continuation.yield(item)
+        self.continuation.yield()
         self.continuation.finish()
     }
 
@@ -72,12 +111,12 @@ final class Outbox: Sendable {
 
     // MARK: For the sending task
 
-    /// Returns whether to send the item: after an overflow what is left is dropped.
-    func startsSending(at now: Instant) -> Bool {
+    /// Takes out what is to be sent next; `nil` = nothing for now. After an overflow what is left is dropped.
+    func takeFirst(at now: Instant) -> Item? {
         self.state.withLock { state in
-            guard !state.isOverflowing else { return false }
+            guard !state.isOverflowing, let item = state.popFirst() else { return nil }
             state.sendingSince = now
-            return true
+            return item
         }
     }
 
@@ -103,10 +142,60 @@ final class Outbox: Sendable {
 
     private static let tooSlow = Item.close(code: 1013, reason: "the client does not read")
 
-    private static func size(of item: Item) -> Int {
+    fileprivate static func size(of item: Item) -> Int {
         switch item {
         case .text(let bytes), .pong(let bytes): bytes.count + 16
         case .ping, .close: 16
+        }
+    }
+}
+
+extension Outbox.State {
+    mutating func append(_ entry: Outbox.Entry) {
+        if let topic = entry.topic { self.positions[topic] = self.removedCount + self.entries.count }
+        self.entries.append(entry)
+        self.queuedBytes += Outbox.size(of: entry.item)
+    }
+
+    mutating func removeEntry(for topic: Outbox.Topic) {
+        guard let position = self.positions.removeValue(forKey: topic) else { return }
+        let index = position - self.removedCount
+        guard self.entries.indices.contains(index), let entry = self.entries[index] else { return }
+        self.queuedBytes -= Outbox.size(of: entry.item)
+        self.entries[index] = nil
+        self.replacedCount += 1
+        if self.replacedCount > 64, self.replacedCount > self.entries.count / 2 { self.removeGaps() }
+    }
+
+    mutating func popFirst() -> Outbox.Item? {
+        while self.first < self.entries.count {
+            let entry = self.entries[self.first]
+            self.entries[self.first] = nil
+            self.first += 1
+            if self.first == self.entries.count || self.first >= 64 { self.removeTaken() }
+            guard let entry else {
+                self.replacedCount -= 1
+                continue
+            }
+            if let topic = entry.topic { self.positions[topic] = nil }
+            return entry.item
+        }
+        return nil
+    }
+
+    private mutating func removeTaken() {
+        self.entries.removeFirst(self.first)
+        self.removedCount += self.first
+        self.first = 0
+    }
+
+    /// A client that does not read, and much that is replaced: without this the gaps would grow without a bound.
+    private mutating func removeGaps() {
+        self.removeTaken()
+        self.entries.removeAll { $0 == nil }
+        self.replacedCount = 0
+        for (index, entry) in self.entries.enumerated() {
+            if let topic = entry?.topic { self.positions[topic] = self.removedCount + index }
         }
     }
 }

@@ -139,19 +139,23 @@ actor SignallingSession {
 
     private func send(_ message: ServerMessage) { Self.send(message, to: self.outbox) }
 
-    private static func send(_ message: ServerMessage, to outbox: Outbox) {
-        outbox.put(.text(message.bytes))
-        SignallingMetrics.message(.sent, type: message.type, result: "ok")
+    /// Returns whether it was taken.
+    @discardableResult
+    private static func send(_ message: ServerMessage, to outbox: Outbox) -> Bool {
+        let isTaken = outbox.put(.text(message.bytes), as: message.standing)
+        SignallingMetrics.message(.sent, type: message.label, result: isTaken ? "ok" : "rateLimited")
+        return isTaken
     }
 
-    private static func deliver(_ event: RoomEvent, to outbox: Outbox) {
+    private static func deliver(_ event: RoomEvent, to outbox: Outbox) -> Bool {
         switch event {
         case .removed(.left): outbox.close(code: 1000, reason: "")
         case .removed(.roomClosed): outbox.close(code: 1000, reason: LeaveReason.roomClosed.rawValue)
         case .removed(let reason): outbox.close(code: 1008, reason: reason.rawValue)
         case .resumedElsewhere: outbox.close(code: 1008, reason: "resumed")
         default:
-            if let message = ServerMessage(event) { self.send(message, to: outbox) }
+            if let message = ServerMessage(event) { return self.send(message, to: outbox) }
         }
+        return true
     }
 }

@@ -1,13 +1,11 @@
 import Basics
-import Logging
 import NIOCore
 import NIOWebSocket
 import Synchronization
 
 /// One open WebSocket: reads frames, runs the session, and sends what the outbox holds.
 struct WebSocketConnection {
-    let channel: SignallingChannel.WebSocketChannel
-    let outbox: Outbox
+    let channel: WebSocketChannel
     let limits: SignallingLimits
     let now: @Sendable () -> Instant
     let heard = LastHeard()
@@ -23,37 +21,37 @@ struct WebSocketConnection {
     }
 
     /// Returns when the connection is closed.
-    func run(session: SignallingSession, logger: Logger) async {
+    func run(session: SignallingSession) async {
         self.heard.value = self.now()
-        do {
-            try await self.channel.executeThenClose { inbound, outbound in
-                await withTaskGroup(of: Bool.self) { group in
-                    group.addTask {
-                        await self.read(inbound, session)
-                        return true
-                    }
-                    group.addTask {
-                        await self.write(outbound)
-                        return true
-                    }
-                    group.addTask {
-                        await self.watch(session)
-                        return false
-                    }
-                    var running = 2
-                    while running > 0, let isEssential = await group.next() { if isEssential { running -= 1 } }
-                    group.cancelAll()
-                }
+        await withTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                await self.read(session)
+                return true
             }
-        } catch { logger.trace("WebSocket ended", metadata: ["error": "\(error)"]) }
+            group.addTask {
+                await self.write()
+                return true
+            }
+            group.addTask {
+                await self.watch(session)
+                return false
+            }
+            var running = 2
+            while running > 0, let isEssential = await group.next() { if isEssential { running -= 1 } }
+            group.cancelAll()
+        }
+        self.channel.close()
+        await self.channel.waitUntilClosed()
         await session.connectionEnded()
     }
 
-    private func read(_ inbound: NIOAsyncChannelInboundStream<WebSocketFrame>, _ session: SignallingSession) async {
+    private var outbox: Outbox { self.channel.outbox }
+
+    private func read(_ session: SignallingSession) async {
         var assembler = MessageAssembler(maxBytes: self.limits.messageBytes)
         var isClosing = false
         do {
-            for try await frame in inbound {
+            for try await frame in self.channel.frames {
                 self.heard.value = self.now()
                 // Read to the end: what lies unread when a socket closes takes our close frame with it.
                 if isClosing { continue }
@@ -77,16 +75,19 @@ struct WebSocketConnection {
         self.outbox.abandon()
     }
 
-    private func write(_ outbound: NIOAsyncChannelOutboundWriter<WebSocketFrame>) async {
-        for await item in self.outbox.items {
-            guard self.outbox.startsSending(at: self.now()) else { break }
-            do { try await outbound.write(Self.frame(item)) } catch { break }
-            self.outbox.sent(item)
+    private func write() async {
+        for await _ in self.outbox.signals {
+            while let item = self.outbox.takeFirst(at: self.now()) {
+                do { try await self.channel.write(Self.frame(item)) } catch {
+                    self.channel.close()
+                    return
+                }
+                self.outbox.sent(item)
+            }
         }
         if self.outbox.isOverflowing { return }
         // The close frame is out: the peer has a moment for its own.
-        let channel = self.channel.channel
-        channel.eventLoop.scheduleTask(in: .seconds(1)) { channel.close(promise: nil) }
+        self.channel.close(in: .seconds(1))
     }
 
     /// Once a second: pings, and ends what is silent, stuck, or never joins.
@@ -98,13 +99,12 @@ struct WebSocketConnection {
             await session.tick()
             if let verdict = self.outbox.verdict(at: now) {
                 // The sending task is stuck: past it, and then the end, whether the client reads it or not.
-                self.channel.channel.writeAndFlush(Self.frame(verdict), promise: nil)
-                let channel = self.channel.channel
-                channel.eventLoop.scheduleTask(in: .seconds(1)) { channel.close(promise: nil) }
+                self.channel.post(Self.frame(verdict))
+                self.channel.close(in: .seconds(1))
                 return
             }
             if now - self.heard.value >= self.limits.silenceTimeout {
-                self.channel.channel.close(promise: nil)
+                self.channel.close()
                 return
             }
             if now - lastPing >= self.limits.pingInterval {

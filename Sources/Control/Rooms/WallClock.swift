@@ -5,7 +5,7 @@ package enum WallClock {
     package static var secondsSince1970: Int64 { Int64(Date().timeIntervalSince1970) }
 
     /// As in RFC 3339: `2026-11-21T06:00:00Z`.
-    static func text(secondsSince1970 seconds: Int64) -> String {
+    package static func text(secondsSince1970 seconds: Int64) -> String {
         Date(timeIntervalSince1970: Double(seconds)).ISO8601Format()
     }
 }

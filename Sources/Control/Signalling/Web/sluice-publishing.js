@@ -1,0 +1,192 @@
+// What this side sends: senders, layers, and what the server has to say about them.
+import { Publication, SluiceError } from "./sluice-model.js";
+import {
+    askForDependencyDescriptor, audioEncodings, changeEncodings, preferCodec, videoEncodings,
+} from "./sluice-encodings.js";
+
+export class Publishing {
+    constructor(core) {
+        this.core = core;
+        this.publications = core.room.publications;
+    }
+
+    #streams = new Map();
+
+    async publish(track, options) {
+        const { core } = this;
+        const source = options.source ?? (track.kind === "audio" ? "microphone" : "camera");
+        const publication = new Publication(track, { ...options, source });
+        this.publications.add(publication);
+        if (!core.negotiation.pc || core.room.state === "closed") return publication;
+        try {
+            this.#addSender(publication);
+            await core.negotiation.negotiated();
+        } catch (error) {
+            this.publications.delete(publication);
+            this.#freeSender(publication);
+            throw error;
+        }
+        return publication;
+    }
+
+    async unpublish(publicationOrTrack) {
+        const publication = this.find(publicationOrTrack);
+        if (!publication) return;
+        this.publications.delete(publication);
+        this.#freeSender(publication);
+        if (this.core.negotiation.pc && this.core.room.state !== "closed") await this.core.negotiation.negotiated();
+    }
+
+    async replaceTrack(publicationOrTrack, track) {
+        const publication = this.find(publicationOrTrack);
+        if (!publication) throw new SluiceError("noSuchTrack", "this track is not published");
+        publication.mediaStreamTrack = track;
+        await publication.transceiver?.sender.replaceTrack(track);
+    }
+
+    mute(trackOrId, muted) {
+        const publication = this.find(trackOrId)
+            ?? [...this.publications].find((entry) => entry.id !== null && entry.id === trackOrId);
+        if (!publication) {
+            this.core.tell("mute", { trackId: trackOrId?.id ?? trackOrId, muted });
+            return;
+        }
+        publication.muted = muted;
+        if (publication.mediaStreamTrack) publication.mediaStreamTrack.enabled = !muted;
+        if (publication.id) this.core.tell("mute", { trackId: publication.id, muted });
+    }
+
+    find(value) {
+        if (value instanceof Publication) return this.publications.has(value) ? value : undefined;
+        return [...this.publications].find((entry) => entry.mediaStreamTrack === value);
+    }
+
+    /** What the server does not know of yet. */
+    get intents() {
+        return [...this.publications].filter((entry) => entry.mid !== null && entry.id === null)
+            .map(({ mid, source, name }) => ({ mid, source, name }));
+    }
+
+    // MARK: What the server says
+
+    named(track, mid) {
+        const mine = [...this.publications];
+        // The message that has the mid may have been lost with a connection.
+        const publication = mine.find((entry) => mid !== undefined && entry.mid === mid)
+            ?? mine.find((entry) => mid === undefined && entry.id === null && entry.source === track.source);
+        if (!publication) return;
+        publication.id = track.id;
+        if (publication.muted) this.core.tell("mute", { trackId: track.id, muted: true });
+    }
+
+    unnamed(trackId) { for (const entry of this.publications) if (entry.id === trackId) entry.id = null; }
+
+    /** `{trackId, bitrate}`: the way to the server loses packets; bits per second for the encoder. */
+    bitrateHinted({ trackId, bitrate }) {
+        if (!Number.isFinite(bitrate)) return;
+        this.#changeEncodings(trackId, (encodings) => {
+            for (const encoding of encodings) encoding.maxBitrate = bitrate;
+        });
+    }
+
+    /** `{trackId, rids}`: the layers that somebody is to receive; the others need not be sent. */
+    layersWanted({ trackId, rids }) {
+        if (!Array.isArray(rids)) return;
+        this.#changeEncodings(trackId, (encodings) => {
+            for (const encoding of encodings) if (encoding.rid) encoding.active = rids.includes(encoding.rid);
+        });
+    }
+
+    #changeEncodings(trackId, change) {
+        const sender = [...this.publications].find((entry) => entry.id === trackId)?.transceiver?.sender;
+        if (sender) changeEncodings(sender, change).catch((error) => this.core.emit("error", { error }));
+    }
+
+    // MARK: Senders
+
+    /** Everything anew, on a new peer connection. */
+    rebuild() {
+        for (const publication of this.publications) {
+            publication.id = null;
+            publication.transceiver = null;
+            this.#addSender(publication);
+        }
+    }
+
+    /** A token that only lets in spectators: without what was refused the offer can succeed. */
+    dropRefused() {
+        let hasDropped = false;
+        for (const publication of [...this.publications]) {
+            if (publication.id !== null) continue;
+            this.publications.delete(publication);
+            this.#freeSender(publication);
+            hasDropped = true;
+        }
+        return hasDropped;
+    }
+
+    #addSender(publication) {
+        const { pc } = this.core.negotiation;
+        const { mediaStreamTrack: track, options } = publication;
+        const encodings = track?.kind === "video" ? videoEncodings(track, options) : audioEncodings(options);
+        const shape = encodings.map((encoding) => encoding.rid ?? encoding.scalabilityMode ?? "").join();
+        const used = new Set([...this.publications].map((entry) => entry.transceiver));
+        const idle = pc.getTransceivers().find((entry) => {
+            return entry.sluiceShape === shape && entry.sluiceKind === publication.kind && !used.has(entry)
+                && entry.direction === "inactive";
+        });
+        if (idle) {
+            idle.direction = "sendonly";
+            publication.transceiver = idle;
+            // A failure here shows as a track that sends nothing; the m-line itself is right.
+            idle.sender.replaceTrack(track).catch((error) => this.core.emit("error", { error }));
+            // What the former track's subscribers wanted is not what this one's will.
+            changeEncodings(idle.sender, (list) => { for (const encoding of list) encoding.active = true; })
+                .catch((error) => this.core.emit("error", { error }));
+            return;
+        }
+        const transceiver = this.#addTransceiver(pc, publication, encodings);
+        transceiver.sluiceShape = shape;
+        transceiver.sluiceKind = publication.kind;
+        publication.transceiver = transceiver;
+        if (publication.kind === "video") {
+            // What every browser can decode comes first; the others follow in the browser's order.
+            preferCodec(transceiver, options.codec ?? "VP8");
+            askForDependencyDescriptor(transceiver);
+        }
+    }
+
+    #addTransceiver(pc, publication, encodings) {
+        const track = publication.mediaStreamTrack;
+        const init = { direction: "sendonly", streams: [this.#stream(publication.source)] };
+        if (encodings.length > 0) init.sendEncodings = encodings;
+        // Browsers that do not know a scalability mode, or layers, or `sendEncodings` at all, send what they can.
+        const attempts = [init.sendEncodings, encodings.map(({ scalabilityMode, ...rest }) => rest), undefined];
+        for (const [index, sendEncodings] of attempts.entries()) {
+            try {
+                return pc.addTransceiver(track ?? publication.kind, sendEncodings?.length ? { ...init, sendEncodings } : {
+                    direction: init.direction, streams: init.streams,
+                });
+            } catch (error) {
+                if (index === attempts.length - 1) throw error;
+            }
+        }
+        return undefined;
+    }
+
+    #freeSender(publication) {
+        const transceiver = publication.transceiver;
+        publication.transceiver = null;
+        publication.id = null;
+        if (!transceiver || transceiver.direction === "stopped" || this.core.room.state === "closed") return;
+        transceiver.sender.replaceTrack(null).catch(() => {});
+        transceiver.direction = "inactive";
+    }
+
+    /** Sound and picture of one source play together. */
+    #stream(source) {
+        const group = source === "screen" || source === "screenAudio" ? "screen" : "camera";
+        if (!this.#streams.has(group)) this.#streams.set(group, new MediaStream());
+        return this.#streams.get(group);
+    }
+}

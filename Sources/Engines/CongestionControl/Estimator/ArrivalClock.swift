@@ -1,0 +1,19 @@
+import Basics
+
+/// Unwraps the reference times of transport-wide feedback: 24 bits of 64 ms wrap every 12.4 days.
+struct ArrivalClock: Sendable, BitwiseCopyable {
+    private static let tick: Int64 = 64_000_000
+
+    private var last: Int32?
+    /// In microseconds; only differences mean anything.
+    private var unwrapped: Int64 = 0
+
+    /// - Returns: microseconds of the receiver's clock.
+    mutating func unwrap(_ reference: Nanoseconds) -> Int64 {
+        let ticks = Int32(truncatingIfNeeded: reference.count / Self.tick)
+        let difference = ((ticks &- (self.last ?? ticks)) << 8) >> 8
+        self.last = ticks
+        self.unwrapped &+= Int64(difference) * 64_000
+        return self.unwrapped
+    }
+}

@@ -1,0 +1,232 @@
+import Basics
+
+/// What one feedback has told so far.
+struct FeedbackRound: Sendable, BitwiseCopyable {
+    var packetCount = 0
+    var latestArrival = Int64.min
+    /// The least of arrival less send, in microseconds, of two clocks.
+    var leastTransit = Int64.max
+    var probe: ProbeResult?
+}
+
+extension EstimatorCore {
+    mutating func beginFeedback(at now: Instant) {
+        self.feedback = FeedbackRound()
+        self.delay.beginFeedback(at: now)
+    }
+
+    mutating func received(_ packet: ReceivedPacket, at now: Instant) {
+        let byteCount = Int(packet.byteCount)
+        self.feedback.packetCount += 1
+        self.feedback.latestArrival = max(self.feedback.latestArrival, packet.arrival)
+        self.feedback.leastTransit = min(self.feedback.leastTransit, packet.arrival &- packet.send)
+        if packet.probe != 0,
+            let result = self.results.add(
+                cluster: packet.probe,
+                send: packet.send,
+                arrival: packet.arrival,
+                byteCount: byteCount
+            )
+        {
+            self.feedback.probe = result
+        }
+        self.delay.add(send: packet.send, arrival: packet.arrival, at: now)
+        self.queue.add(send: packet.send, arrival: packet.arrival, byteCount: byteCount)
+        self.stall.add(send: packet.send, arrival: packet.arrival)
+        self.bursts.add(send: packet.send, arrival: packet.arrival, byteCount: byteCount)
+        self.service.add(arrival: packet.arrival, byteCount: byteCount + Int(packet.untrackedByteCount))
+        self.inherent.add(byteCount: byteCount, isLost: false, wasLost: packet.wasLost, send: packet.send)
+        self.loss.add(
+            byteCount: byteCount,
+            lostShare: packet.wasLost ? self.blame : 0,
+            wasLost: packet.wasLost,
+            send: packet.send
+        )
+    }
+
+    mutating func lost(byteCount: Int, send: Int64) {
+        guard send >= self.lossesCountFrom else { return }
+        self.inherent.add(byteCount: byteCount, isLost: true, wasLost: false, send: send)
+        self.loss.add(byteCount: byteCount, lostShare: self.blame, wasLost: false, send: send)
+    }
+
+    private var blame: Double { self.rules.contains(.inherentLoss) ? self.inherent.blame : 1 }
+
+    /// - Parameter acknowledged: what arrives, in bit/s.
+    mutating func endFeedback(acknowledged: Double?, at now: Instant) {
+        guard self.feedback.packetCount > 0 else { return self.endLosses(at: now) }
+        self.source = .transportFeedback
+        self.updateRoundTrip(at: now)
+        // What a lossy radio drops had been carried by the link: rates are those of what is sent.
+        let delivered = 1 / (1 - self.inherent.share)
+        self.acknowledged = acknowledged.map { $0 * delivered }
+        var queue = self.queue.milliseconds
+        var service = self.service.bitrate
+        if !self.stall.isClearing, let short = self.queue.shortMilliseconds, short > self.obvious {
+            queue = max(queue ?? 0, short)
+            service = self.service.shortBitrate
+        } else if self.isUnderused {
+            // Before the queue began the link had been idle at times.
+            service = self.service.shortBitrate
+        }
+        service = service.map { $0 * delivered }
+        self.probes.setALR(startedAt: self.limited.startedAt, at: now)
+        let input = self.delayInput(queue: queue, service: service, at: now)
+        let isLowered = self.delay.endFeedback(input, at: now)
+        self.lastQueue = queue ?? 0
+        if self.delay.hasRecovered { self.probes.recovered(at: now) }
+        self.runDrain(isLowered: isLowered, queue: queue, service: service, at: now)
+        self.endLosses(at: now)
+        self.endSilence(at: now)
+        if self.bursts.takeJump() { self.prober.hinted(at: now) }
+        self.settle(at: now)
+    }
+
+    private mutating func updateRoundTrip(at now: Instant) {
+        // The packet with the least transit, as if the feedback had left when it arrived.
+        let sent = self.feedback.latestArrival &- self.feedback.leastTransit
+        let microseconds = min(max(now.nanoseconds / 1_000 &- sent, 0), 60_000_000)
+        let sample = Nanoseconds.microseconds(microseconds)
+        self.backoff.received(propagation: sample, at: now)
+        self.roundTripTime = self.roundTripTime.map { $0 + (sample - $0) / 8 } ?? sample
+        self.delay.rateControl.roundTripTime = self.roundTripTime ?? sample
+    }
+
+    private mutating func delayInput(queue: Double?, service: Double?, at now: Instant) -> DelayBasedEstimator.Input {
+        var input = DelayBasedEstimator.Input(acknowledged: self.acknowledged)
+        input.probe = self.provenRate(at: now)
+        guard let queue else { return input }
+        let isDisturbing = self.prober.isDisturbing(at: now)
+        if self.rules.contains(.standingQueueVeto) {
+            let negligible = isDisturbing ? StandingQueue.disturbed : StandingQueue.negligible
+            input.isVetoed = queue < negligible || self.stall.isClearing
+        }
+        guard !self.drain.isCompeting(at: now) else {
+            input.isVetoed = input.isVetoed || self.isBelowItsShare
+            input.isHurried = self.isBelowItsShare
+            return input
+        }
+        if queue > QueueDrain.standing {
+            if self.rules.contains(.serviceRateDecrease), !self.stall.isRecent {
+                // When little was sent what arrived before the queue began is no measure of the link.
+                let others = self.isUnderused ? nil : self.acknowledged
+                input.decrease.base = service.map { min($0, others ?? $0) }
+            }
+            if self.rules.contains(.drain) { input.decrease.factor = QueueDrain.factor(queueMilliseconds: queue) }
+        }
+        if self.rules.contains(.drain) {
+            input.isHeld = queue > QueueDrain.held || self.drain.isActive
+            // A key frame leaves a queue that goes by itself.
+            let isFalling = queue < self.lastQueue
+            input.isForced =
+                queue > QueueDrain.tolerated && !isFalling && !isDisturbing && !self.drain.isActive
+                && !self.stall.isClearing
+        }
+        return input
+    }
+
+    /// Milliseconds of a queue for which a few packets are proof enough. A sender of layers has key frames, which leave a
+    /// queue for a moment; an encoder that follows the estimate fills the link, and a long queue means that it is smaller.
+    private var obvious: Double { self.isUnderused ? QueueDrain.obviousWhenUnderused : QueueDrain.obvious }
+
+    /// Whether so little was sent that what arrived in the last second is no measure of the link.
+    private var isUnderused: Bool { (self.acknowledged ?? 0) < 0.8 * self.delay.rateControl.rate }
+
+    /// Others keep the queue full whatever we do: a call that gave way until nothing is left would help nobody. Below a
+    /// third of what it had it comes back, as long as what it sends arrives.
+    private var isBelowItsShare: Bool {
+        guard let acknowledged = self.acknowledged, self.inherent.recentLoss < 0.05 else { return false }
+        let rate = self.delay.rateControl.rate
+        return rate < QueueDrain.leastShare * self.drain.before && acknowledged > 0.8 * rate
+    }
+
+    /// The rate that a probe has shown, if it counts.
+    private mutating func provenRate(at now: Instant) -> Double? {
+        guard let result = self.feedback.probe else { return nil }
+        if self.prober.isOutstanding(result.cluster) {
+            let rate = self.prober.judge(
+                result,
+                estimate: self.target,
+                loss: self.inherent.recentLoss,
+                isQuiet: self.isQuiet,
+                at: now
+            )
+            if rate == nil { self.bursts.mark() }
+            return rate.flatMap { $0 > self.delay.rateControl.rate ? $0 : nil }
+        }
+        // The first ones: what GCC makes of them. One that came slower than it left has met the link's rate: from there on
+        // the way up is slow.
+        if self.rules.contains(.goalProbing), result.receiveRate < 0.9 * result.sendRate {
+            self.delay.rateControl.learn(capacity: result.receiveRate)
+        }
+        return max(result.bitrate, min(self.delay.rateControl.rate, 0.85 * (self.acknowledged ?? 0)))
+    }
+
+    private mutating func runDrain(isLowered: Bool, queue: Double?, service: Double?, at now: Instant) {
+        guard self.rules.contains(.drain), let queue else { return }
+        if isLowered {
+            self.bursts.mark()
+            self.restore.congested(ceiling: self.prober.congested(at: now), at: now)
+            if queue > QueueDrain.standing, let service {
+                let rate = self.delay.rateControl.rate
+                self.drain.begin(
+                    queueMilliseconds: queue,
+                    rate: rate,
+                    service: service,
+                    acknowledged: self.acknowledged ?? service,
+                    at: now
+                )
+            }
+        }
+        let outcome = self.drain.update(
+            queueMilliseconds: queue,
+            service: service,
+            roundTripTime: self.roundTripTime ?? .milliseconds(200),
+            at: now
+        )
+        guard let outcome else { return }
+        if outcome.isPlateau {
+            self.queue.rebase()
+            self.delay.resetDetector()
+        }
+        guard self.rules.contains(.restore) else { return }
+        if let rate = self.restore.rate(after: outcome, at: now), rate > self.delay.rateControl.rate {
+            self.delay.rateControl.set(rate, at: now)
+            self.forgetLosses(at: now)
+        }
+    }
+
+    private mutating func endLosses(at now: Instant) {
+        // A policer lets a probe through on what its bucket had saved, and drops what follows.
+        if let rate = self.prober.lost(self.inherent.recentLoss, at: now), rate < self.delay.rateControl.rate {
+            self.delay.rateControl.set(rate, at: now)
+        }
+        self.loss.endFeedback(
+            acknowledged: self.acknowledged,
+            delayBased: self.delay.rateControl.rate,
+            isApplicationLimited: self.limited.isLimited
+        )
+        guard self.rules.contains(.inherentLoss) else { return }
+        let rate = self.inherent.update(
+            rate: self.target,
+            queueMilliseconds: self.queue.milliseconds,
+            roundTripTime: self.roundTripTime ?? .milliseconds(200),
+            at: now
+        )
+        if let rate, rate > self.delay.rateControl.rate { self.delay.rateControl.set(rate, at: now) }
+    }
+
+    private mutating func endSilence(at now: Instant) {
+        guard let before = self.silence.heard(at: now) else { return }
+        self.delay.rateControl.set(min(before * FeedbackSilence.returnShare, self.delay.rateControl.rate), at: now)
+        self.forgetLosses(at: now)
+        self.prober.soon(at: now)
+    }
+
+    /// What was lost until now was lost to a full queue or a path that stood still: it says nothing about the new rate.
+    private mutating func forgetLosses(at now: Instant) {
+        self.loss = LossBasedEstimator(maximum: self.maximum)
+        self.inherent.forget()
+        self.lossesCountFrom = now.nanoseconds / 1_000
+    }
+}

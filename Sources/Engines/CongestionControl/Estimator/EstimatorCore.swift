@@ -1,0 +1,157 @@
+import Basics
+
+/// A packet that has arrived.
+struct ReceivedPacket: Sendable, BitwiseCopyable {
+    /// Microseconds of our clock.
+    var send: Int64 = 0
+    /// Microseconds of the receiver's.
+    var arrival: Int64 = 0
+    var byteCount: Int32 = 0
+    var untrackedByteCount: Int32 = 0
+    var probe: UInt16 = 0
+    var wasLost = false
+}
+
+/// GCC and the rules, without the packets' history: the parts in the order in which a feedback runs through them.
+/// Rates are in bit/s.
+struct EstimatorCore: Sendable {
+    let configuration: EstimatorConfiguration
+    var delay: DelayBasedEstimator
+    var loss: LossBasedEstimator
+    var reports: LossRateControl
+    var limited: ALRDetector
+    var probes: ProbeController
+    var results = ProbeBitrateEstimator()
+    var backoff = RoundTripBackoff()
+    var queue = StandingQueue()
+    /// Milliseconds, at the last feedback.
+    var lastQueue = 0.0
+    var stall = ArrivalStall()
+    var bursts = BurstRate()
+    var service = ServiceRate()
+    var drain = QueueDrain()
+    var restore = CapacityRestore()
+    var prober = GoalProber()
+    var inherent = InherentLoss()
+    var silence = FeedbackSilence()
+    /// Microseconds of our clock: what was sent before went into a silence.
+    var lossesCountFrom = Int64.min
+    var receiver = ReceiverEstimate()
+    var source = EstimateSource.none
+    var acknowledged: Double?
+    var roundTripTime: Nanoseconds?
+    var target: Double
+    var nextCluster: UInt16 = 1
+    var lastSentAt: Instant?
+    var feedback = FeedbackRound()
+
+    init(_ configuration: EstimatorConfiguration, start: Bitrate, at now: Instant) {
+        let start = Double(start.bitsPerSecond)
+        let maximum = Double(configuration.maximum.bitsPerSecond)
+        self.configuration = configuration
+        self.target = start
+        self.delay = DelayBasedEstimator(
+            start: start,
+            minimum: Double(configuration.minimum.bitsPerSecond),
+            maximum: maximum
+        )
+        self.loss = LossBasedEstimator(maximum: maximum)
+        self.reports = LossRateControl(start: start)
+        self.limited = ALRDetector(estimate: start)
+        self.probes = ProbeController(start: start, maximum: maximum)
+    }
+
+    var rules: EstimatorRules { self.configuration.rules }
+    var minimum: Double { Double(self.configuration.minimum.bitsPerSecond) }
+    var maximum: Double { Double(self.configuration.maximum.bitsPerSecond) }
+
+    mutating func sent(byteCount: Int, at now: Instant) {
+        self.lastSentAt = now
+        self.limited.sent(byteCount: byteCount, at: now)
+        self.backoff.lastSentAt = now
+        self.silence.sent(at: now)
+        if !self.probes.isStarted, self.mayProbe { self.probes.start(at: now) }
+    }
+
+    /// With rule P nothing is probed that nobody wants.
+    var mayProbe: Bool { !self.rules.contains(.goalProbing) || self.prober.goal == nil || self.prober.wantsMore }
+
+    mutating func setGoal(_ goal: ProbeGoal, at now: Instant) {
+        self.prober.set(goal, at: now)
+        self.probes.setWanted(Double(goal.wanted.bitsPerSecond), at: now)
+    }
+
+    func isIdle(at now: Instant, after idle: Nanoseconds) -> Bool {
+        let isQuiet = self.lastSentAt.map { now - $0 > idle } ?? true
+        return isQuiet && !self.prober.wantsMore
+    }
+
+    /// Begins anew with what is known of the path gone, and what is known of the subscriber kept.
+    mutating func restart(at now: Instant) {
+        let start = Double(self.configuration.start.bitsPerSecond)
+        let first = min(self.acknowledged ?? self.target, self.target, start)
+        let rate = Bitrate(bitsPerSecond: Int64(max(first, self.minimum)))
+        var fresh = EstimatorCore(self.configuration, start: rate, at: now)
+        if let goal = self.prober.goal { fresh.setGoal(goal, at: now) }
+        fresh.nextCluster = self.nextCluster
+        fresh.receiver = self.receiver
+        fresh.source = self.source
+        self = fresh
+    }
+
+    mutating func advance(to now: Instant) {
+        self.probes.advance(to: now)
+        if self.rules.contains(.feedbackSilence) {
+            self.silence.check(
+                rate: self.target,
+                floor: self.minimum,
+                roundTripTime: self.roundTripTime ?? .milliseconds(200),
+                at: now
+            )
+        }
+        self.backoff.check(rate: self.target, floor: self.minimum, at: now)
+        self.settle(at: now)
+    }
+
+    /// The pacer takes clusters of the GCC controller first: those are the ones of the first second.
+    mutating func nextProbe(at now: Instant) -> ProbeCluster? {
+        guard self.lastSentAt != nil || self.prober.wantsMore else { return nil }
+        if let rate = self.probes.takeNext() { return self.cluster(rate, milliseconds: 15, at: now) }
+        guard self.rules.contains(.goalProbing) else { return nil }
+        guard let probe = self.prober.next(estimate: self.target, isQuiet: self.isQuiet, at: now) else { return nil }
+        let cluster = self.cluster(probe.rate, milliseconds: probe.milliseconds, at: now)
+        let roundTripTime = self.roundTripTime ?? .milliseconds(200)
+        self.prober.sent(cluster.id, probe, roundTripTime: roundTripTime, at: now)
+        return cluster
+    }
+
+    private mutating func cluster(_ rate: Double, milliseconds: Double, at now: Instant) -> ProbeCluster {
+        let bytes = rate * milliseconds / 8_000
+        let cluster = ProbeCluster(
+            id: self.nextCluster,
+            bitrate: Bitrate(bitsPerSecond: Int64(rate)),
+            minimumBytes: Int(bytes),
+            minimumPackets: 5
+        )
+        self.nextCluster = self.nextCluster == .max ? 1 : self.nextCluster + 1
+        self.results.expect(cluster)
+        return cluster
+    }
+
+    /// Nothing speaks of congestion: a probe would show what the path can carry.
+    var isQuiet: Bool {
+        self.delay.usage == .normal && !self.drain.isActive && !self.inherent.isTrying && self.silence.ceiling == nil
+            && !self.backoff.isOverLimit && self.limit == .delay
+    }
+
+    /// What holds the estimate where it is.
+    var limit: ProbeController.Limit {
+        if self.backoff.isOverLimit { return .roundTrip }
+        if self.delay.usage != .normal { return .delayIncrease }
+        switch self.loss.result?.state ?? .delayBased {
+        case .delayBased: return .delay
+        case .decreasing: return .loss
+        case .increasingWithPadding: return .lossRecovery
+        }
+    }
+}

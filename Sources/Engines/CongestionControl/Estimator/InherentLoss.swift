@@ -1,0 +1,144 @@
+import Basics
+
+/// Finds out whether losses depend on the rate (rule L): send a fifth less for a moment; what is lost as before is lost
+/// by the radio, and sending less does not help. A policer, or a short queue, loses much less then.
+///
+/// Only loss without a standing queue is looked at: a full queue is congestion.
+struct InherentLoss: Sendable {
+    /// Below this GCC's own model copes: it allows 5 % at any rate.
+    private static let suspicious = 0.035
+    private static let trialFactor = 0.8
+    private static let trialTime = Nanoseconds.milliseconds(1_550)
+    private static let longestTrial = Nanoseconds.seconds(4)
+    /// Before and in a trial. One in ten lost of sixty is six, give or take two and a half.
+    private static let leastPackets = 60.0
+    /// Above this four fifths of the rate would not be enough to tell a policer from a radio.
+    private static let tooMuch = 0.38
+    /// What stays of the loss in the trial, when it does not depend on the rate. A policer that drops a tenth drops
+    /// nothing at four fifths; random loss of a few hundred packets spreads by a quarter.
+    private static let keptShare = 0.6
+    private static let cleared = 0.02
+    private static let tolerance = 0.03
+    private static let toleranceFactor = 1.3
+    private static let shortestPause = Nanoseconds.seconds(4)
+    private static let longestPause = Nanoseconds.seconds(32)
+    private static let bucketMicroseconds: Int64 = 250_000
+
+    private struct Bucket: Sendable, BitwiseCopyable {
+        var bytes = 0.0
+        var lost = 0.0
+        var packets = 0.0
+
+        var loss: Double { self.bytes > 0 ? min(self.lost / self.bytes, 1) : 0 }
+    }
+
+    /// By send time: 250 ms each, the last four seconds.
+    private var buckets = InlineArray<16, Bucket>(repeating: Bucket())
+    private var index: Int64?
+    private var trialSince: Instant?
+    private var trialIndex: Int64 = 0
+    private var lossBefore = 0.0
+    private var rateBefore = 0.0
+    private var notBefore: Instant?
+    private var pause = Self.shortestPause
+    /// The loss that does not depend on the rate: 0...1.
+    private(set) var share = 0.0
+
+    var isTrying: Bool { self.trialSince != nil }
+    /// bit/s, while a trial runs.
+    var ceiling: Double? { self.isTrying ? self.rateBefore * Self.trialFactor : nil }
+
+    /// - Parameter send: microseconds of our clock.
+    mutating func add(byteCount: Int, isLost: Bool, wasLost: Bool, send: Int64) {
+        let index = send / Self.bucketMicroseconds
+        let last = self.index ?? index - 16
+        if index > last {
+            for passed in max(last + 1, index - 15)...index { self.buckets[Int(passed & 15)] = Bucket() }
+            self.index = index
+        }
+        guard index > (self.index ?? index) - 16 else { return }
+        let slot = Int(index & 15)
+        if wasLost {
+            self.buckets[slot].lost = max(self.buckets[slot].lost - Double(byteCount), 0)
+        } else {
+            self.buckets[slot].bytes += Double(byteCount)
+            self.buckets[slot].packets += 1
+            if isLost { self.buckets[slot].lost += Double(byteCount) }
+        }
+    }
+
+    /// Of the last `count` buckets, the one that is being filled included: 0...1.
+    private func loss(last count: Int64) -> Double { self.sum(last: count).loss }
+
+    private func sum(last count: Int64, notBefore first: Int64 = .min) -> Bucket {
+        var sum = Bucket()
+        guard let last = self.index else { return sum }
+        for passed in 0..<min(count, 16) where last - passed >= first {
+            let bucket = self.buckets[Int((last - passed) & 15)]
+            sum.bytes += bucket.bytes
+            sum.lost += bucket.lost
+            sum.packets += bucket.packets
+        }
+        return sum
+    }
+
+    /// Of the last second.
+    var recentLoss: Double { self.loss(last: 5) }
+
+    /// How much of a lost packet is to be blamed on the rate: 0...1.
+    var blame: Double {
+        guard self.share > 0 else { return 1 }
+        let loss = self.recentLoss
+        guard loss > self.share + Self.tolerance, loss > self.share * Self.toleranceFactor else { return 0 }
+        return (loss - self.share) / loss
+    }
+
+    /// What was counted does not belong to the path as it is; what was learnt may.
+    mutating func forget() {
+        self.buckets = InlineArray(repeating: Bucket())
+        self.trialSince = nil
+    }
+
+    /// Once per feedback.
+    /// - Parameter rate: bit/s now.
+    /// - Returns: the rate to go back to, in bit/s, when a trial has shown that the loss stays.
+    mutating func update(rate: Double, queueMilliseconds: Double?, roundTripTime: Nanoseconds, at now: Instant)
+        -> Double?
+    {
+        if let since = self.trialSince { return self.endTrial(since, roundTripTime: roundTripTime, at: now) }
+        let all = self.sum(last: 12)
+        let long = all.loss
+        if self.share > 0 {
+            if self.loss(last: 8) < min(Self.cleared, self.share / 2) { self.share = 0 }
+            self.share = min(self.share, max(long, Self.cleared))
+        }
+        let isSuspicious = self.loss(last: 6) > Self.suspicious && long > Self.suspicious && self.blame > 0
+        guard isSuspicious, long < Self.tooMuch, all.packets >= Self.leastPackets else { return nil }
+        guard let queue = queueMilliseconds, queue < QueueDrain.standing else { return nil }
+        guard self.notBefore.map({ now >= $0 }) ?? true else { return nil }
+        self.trialSince = now
+        self.trialIndex = (now + roundTripTime).nanoseconds / 1_000 / Self.bucketMicroseconds + 1
+        self.lossBefore = long
+        self.rateBefore = rate
+        return nil
+    }
+
+    private mutating func endTrial(_ since: Instant, roundTripTime: Nanoseconds, at now: Instant) -> Double? {
+        let elapsed = now - since - roundTripTime
+        let trial = self.sum(last: 16, notBefore: self.trialIndex)
+        guard elapsed >= Self.longestTrial || (elapsed >= Self.trialTime && trial.packets >= Self.leastPackets) else {
+            return nil
+        }
+        self.trialSince = nil
+        let loss = trial.loss
+        guard loss > Self.keptShare * self.lossBefore else {
+            self.notBefore = now + self.pause
+            self.pause = min(self.pause * 2, Self.longestPause)
+            return nil
+        }
+        self.share = min(max(loss, self.lossBefore), 0.5)
+        self.pause = Self.shortestPause
+        self.notBefore = now + Nanoseconds.seconds(2)
+        return self.rateBefore
+    }
+}

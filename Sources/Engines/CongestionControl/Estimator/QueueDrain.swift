@@ -1,0 +1,131 @@
+import Basics
+
+/// Empties the queue that a capacity drop has left (rule D), and knows what the link carried meanwhile.
+struct QueueDrain: Sendable, BitwiseCopyable {
+    /// Above this a queue stands: rules S and D apply.
+    static let standing = 20.0
+    /// Above this the rate does not grow.
+    static let held = 12.0
+    /// Above this the rate is lowered even if the trendline sees nothing: near the capacity the rate grows by 1 % a
+    /// second, and a queue that grows as slowly is 100 ms long before its slope stands out of the noise.
+    static let tolerated = 27.0
+    /// Above this 75 ms of packets are enough to say so.
+    static let obvious = 50.0
+    static let obviousWhenUnderused = 70.0
+    /// Below this it is empty.
+    private static let empty = 10.0
+    /// A queue that is still there after twice the time that it would take us to empty it is not ours alone.
+    private static let patience = 2.0
+    /// At four fifths of the link's rate a queue falls by a fifth of a second in a second; one that others fill goes up
+    /// and down. A delay that does neither is the path's own.
+    private static let plateauTime = Nanoseconds.seconds(1)
+    private static let plateauHeight = 5.0
+    private static let longest = Nanoseconds.seconds(8)
+    /// Of the link, next to others who keep it full.
+    static let leastShare = 0.45
+    /// How long others are then believed to be there: rules that empty queues would leave them the link.
+    private static let competition = Nanoseconds.seconds(15)
+
+    /// A drain that has ended.
+    struct Outcome: Sendable, BitwiseCopyable {
+        /// bit/s that the link delivered while the queue stood.
+        var service: Double
+        var peakMilliseconds: Double
+        /// How long it took, over how long it should have taken if nobody else sends.
+        var timeRatio: Double
+        /// The delay stays as it is although less is sent than the link delivered: it is no queue. The way has become
+        /// longer.
+        var isPlateau: Bool
+    }
+
+    private struct Mark: Sendable, BitwiseCopyable {
+        var queue: Double
+        var at: Instant
+    }
+
+    private(set) var startedAt: Instant?
+    private var peak = 0.0
+    private var service = 0.0
+    private var expected = 0.0
+    private var mark = Mark(queue: 0, at: .zero)
+    private var competingUntil: Instant?
+    /// bit/s that arrived before somebody else came.
+    private(set) var before = 0.0
+
+    var isActive: Bool { self.startedAt != nil }
+
+    /// How much lower than usual a decrease goes: the longer the queue, the lower, but never below 60 %, and a little
+    /// higher when it has hardly begun. At 0.85 of the
+    /// link's rate a queue of 300 ms takes two seconds to go; at 0.6 of that, 600 ms. What a drain costs is made up for
+    /// by its being short, for the rate comes back at its end (rule R).
+    static func factor(queueMilliseconds: Double) -> Double {
+        min(max(1.13 - queueMilliseconds / 400, 0.6), 1.08)
+    }
+
+    /// The rate was lowered.
+    /// - Parameters:
+    ///   - rate: the new one, in bit/s.
+    ///   - service: what the link delivers, in bit/s.
+    ///   - acknowledged: what arrived in the last second, in bit/s.
+    mutating func begin(
+        queueMilliseconds: Double,
+        rate: Double,
+        service: Double,
+        acknowledged: Double,
+        at now: Instant
+    ) {
+        if self.startedAt == nil {
+            if !self.isCompeting(at: now) { self.before = acknowledged }
+            self.startedAt = now
+            self.peak = 0
+            self.expected = 0
+        }
+        self.service = service
+        self.peak = max(self.peak, queueMilliseconds)
+        self.mark = Mark(queue: queueMilliseconds, at: now)
+        // q * C bits have to leave at C - rate.
+        let spare = max(service - rate, 0.05 * service)
+        let elapsed = (now - (self.startedAt ?? now)).inSeconds
+        self.expected = elapsed + queueMilliseconds / 1_000 * service / max(spare, 1)
+    }
+
+    /// - Returns: the outcome, once, when the queue has gone.
+    mutating func update(queueMilliseconds: Double?, service: Double?, roundTripTime: Nanoseconds, at now: Instant)
+        -> Outcome?
+    {
+        guard let startedAt = self.startedAt, let queue = queueMilliseconds else { return nil }
+        if queue > self.peak { self.peak = queue }
+        if queue > Self.standing, let service { self.service += (service - self.service) / 4 }
+        let elapsed = now - startedAt
+        // What was sent before the decrease arrives for another round trip.
+        let expected = self.expected + roundTripTime.inSeconds + 0.2
+        if queue < Self.empty {
+            self.startedAt = nil
+            return self.outcome(timeRatio: elapsed.inSeconds / expected)
+        }
+        if abs(queue - self.mark.queue) > Self.plateauHeight {
+            self.mark = Mark(queue: queue, at: now)
+        } else if now - self.mark.at > Self.plateauTime + roundTripTime {
+            self.startedAt = nil
+            self.competingUntil = now + Self.competition
+            return self.outcome(timeRatio: 1, isPlateau: true)
+        }
+        if elapsed > Self.longest || elapsed.inSeconds > Self.patience * expected {
+            self.startedAt = nil
+            self.competingUntil = now + Self.competition
+        }
+        return nil
+    }
+
+    private func outcome(timeRatio: Double, isPlateau: Bool = false) -> Outcome {
+        Outcome(
+            service: self.service,
+            peakMilliseconds: self.peak,
+            timeRatio: timeRatio,
+            isPlateau: isPlateau
+        )
+    }
+
+    /// Whether somebody else keeps the queue full.
+    func isCompeting(at now: Instant) -> Bool { self.competingUntil.map { now < $0 } ?? false }
+}

@@ -1,0 +1,40 @@
+/// What the link delivers now: the bytes that arrived in the last 300 ms, or less (rule S).
+///
+/// While a queue stands this is the link's rate. The acknowledged rate looks back a second: after a drop it still holds
+/// most of what arrived before, and the first decrease is too small; when little was sent before, it is too large.
+struct ServiceRate: Sendable {
+    private static let buckets: Int64 = 30
+    private static let bucketMicroseconds: Int64 = 10_000
+
+    private var bytes = InlineArray<32, Int64>(repeating: 0)
+    private var index: Int64?
+
+    /// - Parameter arrival: microseconds of the receiver's clock.
+    mutating func add(arrival: Int64, byteCount: Int) {
+        let index = arrival / Self.bucketMicroseconds
+        guard let last = self.index, index > last - Self.buckets, index < last + 1_000_000 else {
+            self.bytes = InlineArray(repeating: 0)
+            self.index = index
+            return self.bytes[Int(index & 31)] = Int64(byteCount)
+        }
+        if index > last {
+            for passed in max(last + 1, index - 31)...index { self.bytes[Int(passed & 31)] = 0 }
+            self.index = index
+        }
+        self.bytes[Int(index & 31)] += Int64(byteCount)
+    }
+
+    /// bit/s over the last 300 ms: frames of 30 a second spread by a tenth.
+    var bitrate: Double? { self.bitrate(Self.buckets) }
+
+    /// bit/s over the last 140 ms: exact while a queue stands, for then the link never pauses.
+    var shortBitrate: Double? { self.bitrate(14) }
+
+    /// The bucket that is being filled is left out.
+    private func bitrate(_ buckets: Int64) -> Double? {
+        guard let last = self.index else { return nil }
+        var sum: Int64 = 0
+        for passed in 1...buckets { sum += self.bytes[Int((last - passed) & 31)] }
+        return Double(sum) * 8e6 / Double(buckets * Self.bucketMicroseconds)
+    }
+}

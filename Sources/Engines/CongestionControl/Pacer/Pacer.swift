@@ -1,0 +1,234 @@
+package import Basics
+
+/// Spreads what leaves to one subscriber: a key frame of 60 packets becomes a run at the pacing rate instead of one
+/// burst into the queue of a slow link.
+///
+/// The model is a debt that each packet adds to and that drains at the pacing rate (libwebrtc `PacingController`). Up to
+/// 40 ms of debt a packet leaves at once, so ordinary frames do not wait. Once something has to wait, the debt is first
+/// paid back to 5 ms and kept there until nothing waits: those 40 ms ahead of the rate are a queue at the bottleneck, and
+/// one that stands for the whole of a key frame looks like congestion.
+///
+/// The pacer holds no packets: it keeps a `Reference` to where a waiting one lies and hands it back. All sizes are UDP
+/// payloads; `overhead` is added inside.
+///
+/// The shell calls `admit` per packet, then `next` until it says `wait`. Two debts and two rings: no allocation after
+/// the first packet that had to wait.
+package struct Pacer<Reference: BitwiseCopyable & Sendable>: ~Copyable, Sendable {
+    /// Bytes of IP and UDP headers per packet: 28 (IPv4) or 48 (IPv6).
+    package var overhead = 28
+    /// The cluster that the packet belongs to which `admit` has just let pass; 0 = none.
+    package private(set) var currentProbe: UInt16 = 0
+    package private(set) var droppedCount: UInt64 = 0
+
+    private var pacingRate = Bitrate.kbps(300)
+    private var paddingRate = Bitrate.zero
+    /// Bytes that were sent ahead of the rate.
+    private var mediaDebt = 0.0
+    private var paddingDebt = 0.0
+    private var drainedAt: Instant
+    /// Something waits, or the debt since something did has not been paid.
+    private var isMetering = false
+    private var retransmissions: PacerQueue<Reference>
+    private var video: PacerQueue<Reference>
+    /// The sum of the times at which the waiting packets came; may wrap, differences stay right.
+    private var arrivalSum: Int64 = 0
+    private var probes = ProbeSchedule()
+    /// `next` has asked for padding and nothing has been sent since.
+    private var isPaddingOutstanding = false
+    private var paddingProbe: UInt16 = 0
+    private var noPaddingBefore = Instant(nanoseconds: .min)
+
+    /// - Parameter capacity: of each of the two rings, in packets.
+    package init(capacity: Int, at now: Instant) {
+        self.drainedAt = now
+        self.retransmissions = PacerQueue(capacity: capacity)
+        self.video = PacerQueue(capacity: capacity)
+    }
+
+    package var queuedBytes: Int { self.retransmissions.byteCount + self.video.byteCount }
+    package var queuedCount: Int { self.retransmissions.count + self.video.count }
+    package var abortedProbeCount: UInt64 { self.probes.abortedCount }
+
+    /// How long a video packet that comes now would wait.
+    package var queueDelay: Nanoseconds {
+        let rate = self.rate(at: self.drainedAt)
+        let ahead = Double(self.queuedBytes) + max(self.mediaDebt - self.burstBytes, 0)
+        return .fractionalSeconds(ahead / rate)
+    }
+
+    // MARK: Input
+
+    /// - Parameters:
+    ///   - pacing: at least 10 kbit/s is used, so that what waits always leaves.
+    ///   - padding: the total, media included, to fill up to; zero = none.
+    package mutating func setRates(pacing: Bitrate, padding: Bitrate, at now: Instant) {
+        self.drain(to: now)
+        self.pacingRate = pacing
+        self.paddingRate = padding
+    }
+
+    /// Asks whether a packet may leave.
+    /// - Parameters:
+    ///   - byteCount: of the UDP payload.
+    ///   - reference: handed back by `next` when the packet has to wait.
+    package mutating func admit(
+        _ kind: PacedKind,
+        byteCount: Int,
+        reference: Reference,
+        at now: Instant
+    ) -> PacerVerdict {
+        self.currentProbe = 0
+        if kind == .audio { return .sendNow }
+        self.drain(to: now)
+        let wireSize = byteCount + self.overhead
+        let isFirst = self.retransmissions.count == 0 && (kind == .retransmission || self.video.count == 0)
+        if isFirst, self.mayLeave(at: now) {
+            self.currentProbe = self.charge(wireSize, at: now)
+            return .sendNow
+        }
+        let entry = PacerQueue<Reference>.Entry(
+            reference: reference,
+            byteCount: Int32(clamping: wireSize),
+            enqueuedAt: now
+        )
+        let isKept = kind == .retransmission ? self.retransmissions.append(entry) : self.video.append(entry)
+        guard isKept else {
+            self.droppedCount &+= 1
+            return .dropped
+        }
+        self.arrivalSum &+= now.nanoseconds
+        self.isMetering = true
+        return .queued
+    }
+
+    /// Takes on a cluster: it begins with the next packet, or with padding when none waits.
+    package mutating func start(_ probe: ProbeCluster, at now: Instant) { self.probes.add(probe, at: now) }
+
+    /// Tells of padding that was sent, or corrects: a packet that was charged and then not sent has a negative count.
+    /// Audio changes nothing.
+    package mutating func sent(byteCount: Int, kind: PacedKind, at now: Instant) {
+        guard kind != .audio else { return }
+        self.drain(to: now)
+        self.isPaddingOutstanding = false
+        let wireSize = byteCount < 0 ? byteCount - self.overhead : byteCount + self.overhead
+        if kind == .padding, self.paddingProbe != 0, self.paddingProbe == self.probes.currentID {
+            self.probes.sent(byteCount: max(wireSize, 0), at: now)
+        }
+        self.addDebt(wireSize)
+    }
+
+    // MARK: Output
+
+    /// What to do now. Call again after doing it, until it says `wait`.
+    package mutating func next(at now: Instant) -> PacerAction<Reference> {
+        self.drain(to: now)
+        if self.isPaddingOutstanding { self.paddingWasRefused(at: now) }
+        let isProbing: Bool
+        if let due = self.probes.due(at: now) {
+            if now < due { return .wait(until: due) }
+            isProbing = true
+        } else {
+            isProbing = false
+        }
+        if self.queuedCount > 0 {
+            let excess = self.mediaDebt - self.burstBytes
+            guard isProbing || excess <= 0 else {
+                // Not more than a thousand wake-ups a second, however fast the link is.
+                return .wait(until: now + max(.fractionalSeconds(excess / self.rate(at: now)), .milliseconds(1)))
+            }
+            if let entry = self.removeFirst() {
+                return .packet(entry.reference, probe: self.charge(Int(entry.byteCount), at: now))
+            }
+        }
+        if isProbing { return self.padding(self.probes.paddingSize) }
+        return self.fill(at: now)
+    }
+
+    /// Padding at the padding rate, in pieces of 5 ms, when nothing waits and nothing is owed.
+    private mutating func fill(at now: Instant) -> PacerAction<Reference> {
+        let rate = Double(self.paddingRate.bitsPerSecond) / 8
+        guard rate > 0 else { return .wait(until: .distantFuture) }
+        let wait = max(self.mediaDebt / self.rate(at: now), self.paddingDebt / rate)
+        guard wait <= 0, now >= self.noPaddingBefore else {
+            return .wait(until: max(now + .fractionalSeconds(wait) + Nanoseconds(1), self.noPaddingBefore))
+        }
+        return self.padding(Int(min(max(rate * 0.005, 100), 1_200)))
+    }
+
+    private mutating func padding(_ wireSize: Int) -> PacerAction<Reference> {
+        self.isPaddingOutstanding = true
+        self.paddingProbe = self.probes.currentID
+        return .padding(byteCount: max(wireSize - self.overhead, 1), probe: self.paddingProbe)
+    }
+
+    /// The shell has nothing to pad with (no retransmission stream, no packet kept): a cluster cannot go on, and asking
+    /// again at once would only spin.
+    private mutating func paddingWasRefused(at now: Instant) {
+        self.isPaddingOutstanding = false
+        if self.paddingProbe != 0 {
+            if self.paddingProbe == self.probes.currentID { self.probes.abort() }
+        } else {
+            self.noPaddingBefore = now + .milliseconds(100)
+        }
+    }
+
+    // MARK: The debt
+
+    private mutating func mayLeave(at now: Instant) -> Bool {
+        if let due = self.probes.due(at: now) { return now >= due }
+        return self.mediaDebt <= self.burstBytes
+    }
+
+    /// Counts a packet that leaves; returns its cluster.
+    private mutating func charge(_ wireSize: Int, at now: Instant) -> UInt16 {
+        let probe = self.probes.currentID
+        self.probes.sent(byteCount: wireSize, at: now)
+        self.addDebt(wireSize)
+        return probe
+    }
+
+    private mutating func removeFirst() -> PacerQueue<Reference>.Entry? {
+        let entry: PacerQueue<Reference>.Entry?
+        if self.retransmissions.count > 0 {
+            entry = self.retransmissions.removeFirst()
+        } else {
+            entry = self.video.removeFirst()
+        }
+        if let entry { self.arrivalSum &-= entry.enqueuedAt.nanoseconds }
+        return entry
+    }
+
+    /// Debts are capped at half a second: a cluster far above the pacing rate is not paid for by a long silence.
+    private mutating func addDebt(_ wireSize: Int) {
+        let cap = self.rate(at: self.drainedAt) / 2
+        self.mediaDebt = min(max(self.mediaDebt + Double(wireSize), 0), cap)
+        let paddingCap = Double(self.paddingRate.bitsPerSecond) / 16
+        self.paddingDebt = min(max(self.paddingDebt + Double(wireSize), 0), paddingCap)
+    }
+
+    private mutating func drain(to now: Instant) {
+        let elapsed = (now - self.drainedAt).inSeconds
+        guard elapsed > 0 else { return }
+        self.mediaDebt = max(self.mediaDebt - elapsed * self.rate(at: now), 0)
+        if self.mediaDebt == 0, self.queuedCount == 0 { self.isMetering = false }
+        self.paddingDebt = max(self.paddingDebt - elapsed * Double(self.paddingRate.bitsPerSecond) / 8, 0)
+        self.drainedAt = now
+    }
+
+    /// Bytes per second: the pacing rate, or more when what waits would wait for over 2 s otherwise.
+    private func rate(at now: Instant) -> Double {
+        let rate = self.ownRate
+        let count = self.queuedCount
+        guard count > 0 else { return rate }
+        let total = Nanoseconds(Int64(count) &* now.nanoseconds &- self.arrivalSum)
+        let left = max(2 - total.inSeconds / Double(count), 0.001)
+        return max(rate, Double(self.queuedBytes) / left)
+    }
+
+    /// The pacing rate in bytes per second.
+    private var ownRate: Double { max(Double(self.pacingRate.bitsPerSecond), 10_000) / 8 }
+
+    /// What may be owed when a packet leaves: 40 ms of the pacing rate, at most 63 kB (more would not fit the socket's
+    /// buffer); 5 ms once something waits.
+    private var burstBytes: Double { self.isMetering ? self.ownRate * 0.005 : min(self.ownRate * 0.04, 63_000) }
+}

@@ -1,0 +1,97 @@
+import Basics
+import CongestionControl
+import Forwarding
+import MediaControl
+
+/// Which layers a subscriber is sent.
+extension MediaRouter {
+    /// Decides about all video legs of a session.
+    mutating func allocate(_ session: SessionPointer, _ bandwidth: BandwidthPointer, at now: Instant) {
+        var requests = InlineArray<64, AllocationRequest>(repeating: AllocationRequest(id: 0))
+        var decisions = InlineArray<64, AllocationDecision>(repeating: .nothing(.nothingOffered))
+        var count = 0
+        for leg in unsafe Each(session.pointee.legs) {
+            guard count < SubscriberBandwidth.maximumTracks, unsafe leg.pointee.takesPartInAllocation else { continue }
+            requests[count] = unsafe leg.pointee.allocationRequest(at: now)
+            count += 1
+        }
+        let estimate = unsafe self.bounded(bandwidth.pointee.estimator.estimate, for: session)
+        let audio = unsafe bandwidth.pointee.audio.bitrate(at: now) ?? .zero
+        let raised = unsafe bandwidth.pointee.trusting(
+            estimate,
+            requests: requests.span.extracting(first: count),
+            audio: audio,
+            at: now
+        )
+        var results = decisions.mutableSpan
+        let summary = unsafe bandwidth.pointee.allocator.allocate(
+            requests.span.extracting(first: count),
+            estimate: raised,
+            audio: audio,
+            at: now,
+            into: &results
+        )
+        let reason = unsafe bandwidth.pointee.allocationReason
+        unsafe bandwidth.pointee.allocationReason = .bandwidth
+        unsafe bandwidth.pointee.summary = summary
+        unsafe bandwidth.pointee.allocatedFor = summary.allocated
+        let goal = unsafe bandwidth.pointee.goal(summary, audio: audio, raised: raised.bitrate, over: estimate.bitrate)
+        unsafe self.setGoal(goal, session, bandwidth, at: now)
+        var index = 0
+        for leg in unsafe Each(session.pointee.legs) {
+            guard index < count, unsafe leg.pointee.takesPartInAllocation else { continue }
+            unsafe self.carryOut(decisions[index], leg: leg, estimate: estimate, reason: reason, at: now)
+            index += 1
+        }
+    }
+
+    private mutating func setGoal(
+        _ goal: ProbeGoal,
+        _ session: SessionPointer,
+        _ bandwidth: BandwidthPointer,
+        at now: Instant
+    ) {
+        var goal = goal
+        if let cap = unsafe session.pointee.configuration.maxBitrate {
+            goal.bitrate = min(goal.bitrate, cap)
+            goal.wanted = min(goal.wanted, cap)
+        }
+        guard unsafe goal != bandwidth.pointee.goal else { return }
+        unsafe bandwidth.pointee.goal = goal
+        unsafe bandwidth.pointee.estimator.setGoal(goal, at: now)
+    }
+
+    private mutating func carryOut(
+        _ decision: AllocationDecision,
+        leg: LegPointer,
+        estimate: BandwidthEstimate,
+        reason: LayerSwitchReason,
+        at now: Instant
+    ) {
+        let before = unsafe leg.pointee.decision
+        unsafe leg.pointee.decision = decision
+        unsafe leg.pointee.estimate = estimate.bitrate
+        if decision.isPausedForBandwidth != (before?.isPausedForBandwidth ?? false) {
+            if decision.isPausedForBandwidth {
+                self.counters.tracksPausedForBandwidth &+= 1
+            } else {
+                self.counters.tracksPausedForBandwidth &-= 1
+            }
+        }
+        let isOtherLayer = decision.spatial != before?.spatial || decision.temporal != before?.temporal
+        if isOtherLayer || decision.isPausedForBandwidth != before?.isPausedForBandwidth {
+            unsafe leg.pointee.hasSelectionNews = true
+        } else if decision.reason != before?.reason {
+            unsafe leg.pointee.hasReasonNews = true
+        }
+        guard isOtherLayer, let track = unsafe leg.pointee.track else { return }
+        unsafe leg.pointee.switchReason = reason
+        unsafe leg.pointee.setTarget(decision, estimate: estimate, at: now)
+        unsafe self.reportSwitch(leg)
+        if let rank = unsafe leg.pointee.selector.tick(at: now) {
+            unsafe self.getPicture(for: leg, layer: track.pointee.layer(rank: rank), at: now)
+        }
+        // So that the watch over the track looks at its legs soon.
+        unsafe self.wake(track.pointee.owner, by: now + .milliseconds(20))
+    }
+}

@@ -1,0 +1,269 @@
+import Basics
+import CongestionControl
+import Forwarding
+import MediaControl
+import Negotiation
+import RTP
+
+/// From a published packet in hand to a sealed one in every subscriber's egress slot. Nothing here allocates, counts
+/// references, takes a lock or logs.
+extension MediaRouter {
+    /// Sends one packet to everyone who is to have it.
+    mutating func forward(_ packet: SourcePacket, track: TrackPointer, layer: Int, at now: Instant) {
+        for leg in unsafe Each(track.pointee.legs) {
+            unsafe self.forward(packet, to: leg, track: track, layer: layer, at: now)
+        }
+    }
+
+    /// Sends one packet to one subscriber, if it is to have it.
+    mutating func forward(
+        _ packet: SourcePacket,
+        to leg: LegPointer,
+        track: TrackPointer,
+        layer: Int,
+        at now: Instant
+    ) {
+        guard unsafe leg.pointee.session.pointee.isConnected, unsafe !leg.pointee.isPaused,
+            unsafe !leg.pointee.isOnHold
+        else { return }
+        let rank = unsafe track.pointee.rank(layer: layer)
+        let isVideo = unsafe leg.pointee.kind == .video
+        var setsMarker = false
+        var starts = unsafe !isVideo && leg.pointee.rewriter.source == nil
+        if isVideo {
+            let decision = unsafe leg.pointee.selector.decide(layer: rank, packet.frame, at: now)
+            setsMarker = decision.setsMarker
+            switch decision.action {
+            case .forward: break
+            case .switchAndForward: starts = true
+            case .drop:
+                unsafe self.leaveOut(packet, rank: rank, leg: leg, at: now)
+                return
+            }
+        }
+        if starts {
+            guard unsafe self.switchSource(leg, to: rank, packet, track: track, layer: layer, at: now) else { return }
+            if isVideo { unsafe leg.pointee.selector.takeSwitch(to: rank, packet.frame, at: now) }
+            if isVideo { unsafe self.reportSwitch(leg) }
+        }
+        let rewritten = unsafe leg.pointee.rewriter.rewrite(
+            source: rank,
+            sequence: packet.sequence,
+            timestamp: packet.header.timestamp,
+            marker: packet.header.marker || setsMarker,
+            at: now
+        )
+        guard let rewritten else { return }
+        if isVideo, packet.frame.isKeyFrameStart { unsafe leg.pointee.noteKeyFrame(rewritten.sequence) }
+        let patch = unsafe leg.pointee.patch(
+            packet,
+            from: track.pointee.layers[layer].frames,
+            generation: rewritten.generation,
+            setsMarker: setsMarker,
+            at: now
+        )
+        unsafe self.admit(packet, rewritten: rewritten, patch: patch, rank: rank, leg: leg, at: now)
+    }
+
+    /// A packet that the subscriber is not sent on purpose: its number closes up.
+    private mutating func leaveOut(_ packet: SourcePacket, rank: Int, leg: LegPointer, at now: Instant) {
+        self.counters.droppedOutLayer &+= 1
+        guard unsafe rank == leg.pointee.rewriter.source else { return }
+        unsafe leg.pointee.rewriter.leaveOut(source: rank, sequence: packet.sequence)
+        if case .vp8(let descriptor) = packet.payloadDescriptor, descriptor.pictureIDOffset != 0 {
+            unsafe leg.pointee.vp8.leaveOut(
+                pictureID: descriptor.pictureID,
+                isLong: descriptor.isPictureIDLong,
+                generation: leg.pointee.rewriter.generation
+            )
+        }
+        // It came late, so that its place was kept: the receiver would ask for it in vain.
+        let place = unsafe leg.pointee.rewriter.fillPlace(
+            source: rank,
+            sequence: packet.sequence,
+            timestamp: packet.header.timestamp
+        )
+        if let place { unsafe self.sendPlaceholder(place, packet, leg: leg, at: now) }
+    }
+
+    /// Makes the outgoing packet in an egress slot: header anew, payload sealed straight from the receive buffer.
+    ///
+    /// - Parameter probe: the probe that the packet is part of; 0 = none.
+    /// - Returns: the datagram's length; 0 when it was not sent.
+    @discardableResult
+    mutating func send(
+        _ packet: SourcePacket,
+        rewritten: RewrittenPacket,
+        patch: PacketPatch,
+        leg: LegPointer,
+        probe: UInt16 = 0,
+        at now: Instant
+    ) -> Int {
+        let payloadType = unsafe leg.pointee.payloadTypes[Int(packet.header.payloadType & 0x7F)]
+        guard payloadType != Leg.noPayloadType else { return 0 }
+        let slot = unsafe self.egress.nextSlot()
+        let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(packet.bytes))
+        var outgoing = unsafe Self.outgoingHeader(
+            packet.header,
+            of: bytes,
+            leg: leg,
+            payloadType: payloadType,
+            sequence: rewritten.wireSequence.value,
+            timestamp: rewritten.timestamp,
+            at: now
+        )
+        if patch.setsMarker { outgoing.marker = true }
+        guard let layout = unsafe self.writeHeader(&outgoing, patch, packet.header, of: bytes, into: slot) else {
+            return 0
+        }
+        // The descriptor's continuity fields are changed where the packet lies: each leg writes its own over the last.
+        unsafe packet.payloadDescriptor.apply(patch, in: packet.payload)
+        let length = unsafe self.dispatch(
+            layout,
+            payload: UnsafeRawBufferPointer(packet.payload),
+            sequence: rewritten.sequence,
+            in: slot,
+            to: leg.pointee.session,
+            probe: probe,
+            at: now
+        )
+        guard length > 0 else { return 0 }
+        unsafe leg.pointee.lastTimestamp = rewritten.timestamp
+        if unsafe leg.pointee.repeatsDatagrams {
+            var mark = HeaderMark(outgoing: rewritten.sequence, sendTime: outgoing.absoluteSendTime?.rawValue ?? 0)
+            let offset = layout.transportSequenceNumberOffset
+            if offset > 0 {
+                mark.transportSequence = unsafe UInt16(slot[offset]) << 8 | UInt16(slot[offset + 1])
+            }
+            unsafe leg.pointee.note(mark)
+        }
+        unsafe self.noteSent(leg, payloadLength: packet.payloadLength, length: length, at: now)
+        return length
+    }
+
+    /// A media packet left for the first time.
+    @inline(__always)
+    mutating func noteSent(_ leg: LegPointer, payloadLength: Int, length: Int, at now: Instant) {
+        unsafe leg.pointee.statistics.sent(byteCount: payloadLength)
+        unsafe leg.pointee.gate.mediaSent(byteCount: length)
+        unsafe leg.pointee.lastSent = now
+        self.counters.packetsOut.add(1, unsafe leg.pointee.kind)
+        self.counters.bytesOut.add(UInt64(length), unsafe leg.pointee.kind)
+        if unsafe leg.pointee.kind == .audio, let bandwidth = unsafe leg.pointee.session.pointee.bandwidth {
+            unsafe bandwidth.pointee.audio.received(byteCount: length + bandwidth.pointee.pacer.overhead, at: now)
+        }
+        if unsafe !leg.pointee.session.pointee.hasReportedFirstMedia {
+            unsafe self.reportFirstMedia(leg.pointee.session, at: now)
+        }
+    }
+
+    // MARK: Headers
+
+    /// The header that a leg's packet has: extensions with the leg's ids, none that the leg did not negotiate.
+    static func outgoingHeader(
+        _ header: RTPHeaderInfo,
+        of packet: RawSpan,
+        leg: LegPointer,
+        payloadType: UInt8,
+        sequence: UInt16,
+        timestamp: UInt32,
+        at now: Instant
+    ) -> OutgoingHeader {
+        var outgoing = unsafe OutgoingHeader(
+            marker: header.marker,
+            payloadType: payloadType,
+            sequenceNumber: sequence,
+            timestamp: timestamp,
+            ssrc: leg.pointee.ssrc,
+            extensions: leg.pointee.section.extensions
+        )
+        outgoing.mid = unsafe leg.pointee.mid
+        outgoing.absoluteSendTime = AbsoluteSendTime(now)
+        // Room for the number, which is known only when the packet's length is.
+        if unsafe leg.pointee.usesTransportFeedback, unsafe leg.pointee.session.pointee.bandwidth != nil {
+            outgoing.transportSequenceNumber = 0
+        }
+        if unsafe leg.pointee.kind == .audio {
+            outgoing.audioLevel = header.audioLevel(in: packet)
+        } else {
+            outgoing.videoOrientation = header.videoOrientation(in: packet)
+        }
+        return outgoing
+    }
+
+    /// Writes a header to the start of a slot, with the leg's own dependency descriptor where it has one.
+    func writeHeader(
+        _ outgoing: inout OutgoingHeader,
+        _ patch: PacketPatch,
+        _ header: RTPHeaderInfo,
+        of packet: RawSpan,
+        into slot: UnsafeMutableRawBufferPointer
+    ) -> OutgoingHeader.Layout? {
+        var target = unsafe MutableRawSpan(_unsafeBytes: slot)
+        guard let change = patch.descriptor, let range = header.range(of: .dependencyDescriptor),
+            range.upperBound <= packet.byteCount
+        else { return outgoing.write(into: &target) }
+        var changed = unsafe MutableRawSpan(_unsafeBytes: self.descriptorScratch)
+        guard let count = change.write(packet.extracting(range), into: &changed) else {
+            return outgoing.write(into: &target)
+        }
+        outgoing.dependencyDescriptor = 0..<count
+        let scratch = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(self.descriptorScratch))
+        return outgoing.write(into: &target, source: scratch)
+    }
+
+    // MARK: Layers
+
+    /// Starts a leg's stream at this packet, or goes over to another layer there.
+    private mutating func switchSource(
+        _ leg: LegPointer,
+        to rank: Int,
+        _ packet: SourcePacket,
+        track: TrackPointer,
+        layer: Int,
+        at now: Instant
+    ) -> Bool {
+        let timestamp = packet.header.timestamp
+        var reference: UInt32?
+        if let old = unsafe leg.pointee.rewriter.referenceSource, old != rank {
+            let oldLayer = unsafe track.pointee.layer(rank: old)
+            reference = unsafe track.pointee.layers[layer].clock.translate(
+                timestamp,
+                to: track.pointee.layers[oldLayer].clock
+            )
+        }
+        switch unsafe leg.pointee.rewriter.switchSource(
+            to: rank,
+            sequence: packet.sequence,
+            timestamp: timestamp,
+            referenceTimestamp: reference,
+            at: now
+        )
+        {
+        case .switched: return true
+        case .refused(let asksKeyFrame):
+            if asksKeyFrame { unsafe self.requestKeyFrame(of: track, layer: layer, at: now) }
+            return false
+        }
+    }
+
+    /// The leg is sent other layers than its room was told.
+    ///
+    /// Told by the next look at the track: a publisher that makes layers jump must not make messages of every packet.
+    mutating func reportSwitch(_ leg: LegPointer) {
+        let layers = unsafe leg.pointee.selector.layers
+        let before = unsafe leg.pointee.reportedLayers
+        guard before != layers else { return }
+        unsafe leg.pointee.reportedLayers = layers
+        unsafe leg.pointee.hasSelectionNews = true
+        guard let before, before.spatial >= 0, layers.spatial >= 0 else { return }
+        let isSpatial = before.spatial != layers.spatial
+        let isUp = isSpatial ? layers.spatial > before.spatial : layers.temporal > before.temporal
+        self.counters.layerSwitches.add(isSpatial: isSpatial, isUp: isUp, reason: unsafe leg.pointee.switchReason)
+    }
+
+    mutating func reportFirstMedia(_ session: SessionPointer, at now: Instant) {
+        unsafe session.pointee.hasReportedFirstMedia = true
+        self.emit(.firstMedia(unsafe session.pointee.id, after: unsafe now - session.pointee.createdAt))
+    }
+}

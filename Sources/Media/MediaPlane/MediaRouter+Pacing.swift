@@ -1,0 +1,154 @@
+import Basics
+import CongestionControl
+import Forwarding
+import RTP
+
+/// When packets leave: video and retransmissions of a subscriber in the time that its path takes for them, audio at
+/// once. A packet that need not wait is sealed straight from the receive buffer; one that must is sealed later from its
+/// source's cache.
+extension MediaRouter {
+    /// What headers, extensions and tag add to a payload, about: the pacer is asked before they are written.
+    private static let typicalOverhead = 48
+    /// A packet that has waited for longer is of no use to a decoder.
+    private static let longestWait = Nanoseconds.seconds(2)
+    /// The work of one session in one turn of the loop.
+    private static let largestRun = 256
+
+    /// Sends one packet to one subscriber, now or in its turn.
+    @inline(__always)
+    mutating func admit(
+        _ packet: SourcePacket,
+        rewritten: RewrittenPacket,
+        patch: PacketPatch,
+        rank: Int,
+        leg: LegPointer,
+        at now: Instant
+    ) {
+        guard unsafe leg.pointee.kind == .video, let bandwidth = unsafe leg.pointee.session.pointee.bandwidth else {
+            unsafe self.send(packet, rewritten: rewritten, patch: patch, leg: leg, at: now)
+            return
+        }
+        let reference = unsafe PacedPacket(
+            binding: leg.pointee.binding,
+            position: SourcePosition(
+                source: rank,
+                sequence: packet.sequence,
+                outgoingSequence: rewritten.sequence,
+                timestampOffset: rewritten.timestamp &- packet.header.timestamp,
+                generation: rewritten.generation
+            ),
+            patch: patch,
+            isRetransmission: false
+        )
+        let byteCount = packet.payloadLength + Self.typicalOverhead
+        switch unsafe bandwidth.pointee.pacer.admit(.video, byteCount: byteCount, reference: reference, at: now) {
+        case .sendNow:
+            let probe = unsafe bandwidth.pointee.pacer.currentProbe
+            let length = unsafe self.send(packet, rewritten: rewritten, patch: patch, leg: leg, probe: probe, at: now)
+            if length == 0 { unsafe bandwidth.pointee.pacer.sent(byteCount: -byteCount, kind: .video, at: now) }
+        case .queued: unsafe self.wakePacer(of: leg.pointee.session, bandwidth, at: now)
+        case .dropped: self.counters.droppedOutPacer &+= 1
+        }
+    }
+
+    /// Something waits: its time is found out in the next millisecond.
+    @inline(__always)
+    mutating func wakePacer(of session: SessionPointer, _ bandwidth: BandwidthPointer, at now: Instant) {
+        let soon = now + .milliseconds(1)
+        guard unsafe bandwidth.pointee.pacerDeadline > soon else { return }
+        // Unless it has been found out already.
+        guard unsafe bandwidth.pointee.pacerDeadline == .distantFuture || !bandwidth.pointee.isPacing else { return }
+        unsafe bandwidth.pointee.isPacing = true
+        unsafe bandwidth.pointee.pacerDeadline = soon
+        unsafe self.wakeBandwidth(session, by: soon)
+    }
+
+    /// Sends what has its turn, and finds out when the next one has.
+    mutating func runPacer(of session: SessionPointer, _ bandwidth: BandwidthPointer, at now: Instant) {
+        unsafe bandwidth.pointee.isPacing = bandwidth.pointee.pacer.queuedCount > 0
+        for _ in 0..<Self.largestRun {
+            switch unsafe bandwidth.pointee.pacer.next(at: now) {
+            case .packet(let reference, let probe):
+                unsafe self.sendQueued(reference, of: session, probe: probe, at: now)
+            case .padding(let byteCount, let probe):
+                let sent = unsafe self.sendPadding(byteCount, of: session, probe: probe, at: now)
+                if sent > 0 { unsafe bandwidth.pointee.pacer.sent(byteCount: sent, kind: .padding, at: now) }
+            case .wait(let deadline):
+                unsafe bandwidth.pointee.pacerDeadline = deadline
+                return
+            }
+        }
+        unsafe bandwidth.pointee.pacerDeadline = now + .milliseconds(1)
+    }
+
+    private mutating func sendQueued(
+        _ reference: PacedPacket,
+        of session: SessionPointer,
+        probe: UInt16,
+        at now: Instant
+    ) {
+        guard let leg = unsafe self.leg(binding: reference.binding, of: session),
+            let track = unsafe leg.pointee.track
+        else {
+            self.counters.droppedOutPacer &+= 1
+            return
+        }
+        let source = unsafe track.pointee.layers + track.pointee.layer(rank: reference.position.source)
+        let length: Int
+        if reference.isRetransmission {
+            length = unsafe self.sendAgain(
+                reference.position,
+                from: source,
+                leg: leg,
+                track: track,
+                maximumAge: Self.longestWait,
+                probe: probe,
+                at: now
+            )
+        } else {
+            length = unsafe self.sendCached(reference, from: source, leg: leg, track: track, probe: probe, at: now)
+        }
+        // The cache has lost it: it is late by more than the cache holds.
+        if length == 0 { self.counters.droppedOutPacer &+= 1 }
+    }
+
+    /// Seals a packet for the first time, from its source's cache. Its number was given to it alone.
+    private mutating func sendCached(
+        _ reference: PacedPacket,
+        from source: UnsafeMutablePointer<SourceLayer>,
+        leg: LegPointer,
+        track: TrackPointer,
+        probe: UInt16,
+        at now: Instant
+    ) -> Int {
+        let slot = unsafe self.egress.nextSlot()
+        let copy = unsafe self.copyPacket(
+            reference.position,
+            from: source,
+            leg: leg,
+            form: .first(reference.patch),
+            maximumAge: Self.longestWait,
+            into: slot,
+            at: now
+        )
+        guard let copy else { return 0 }
+        let payload = unsafe UnsafeMutableRawBufferPointer(rebasing: slot[copy.payloadOffset..<copy.length])
+        let length = unsafe self.dispatch(
+            copy.layout,
+            payload: UnsafeRawBufferPointer(payload),
+            sequence: copy.sequence,
+            in: slot,
+            to: leg.pointee.session,
+            probe: probe,
+            at: now
+        )
+        guard length > 0 else { return 0 }
+        unsafe self.noteSent(leg, payloadLength: payload.count, length: length, at: now)
+        return length
+    }
+
+    private func leg(binding: UInt32, of session: SessionPointer) -> LegPointer? {
+        for leg in unsafe Each(session.pointee.legs) where unsafe leg.pointee.binding == binding { return unsafe leg }
+        return nil
+    }
+}

@@ -1,0 +1,119 @@
+import Basics
+import CongestionControl
+import MediaControl
+import RTP
+
+/// What one subscriber's path carries, and what is made of it: one estimator, one pacer, one allocator.
+///
+/// Made with the session's first video leg: audio alone is too little to steer.
+@safe
+struct SubscriberBandwidth: ~Copyable {
+    /// Of each of the pacer's queues, in packets: two seconds of 5 Mbit/s.
+    private static let pacerCapacity = 1_024
+    /// Subscribed videos beyond these are not sent.
+    static let maximumTracks = 64
+
+    var estimator: BandwidthEstimator
+    var pacer: Pacer<PacedPacket>
+    var allocator: BandwidthAllocator
+
+    /// When the pacer has something to do.
+    var pacerDeadline = Instant.distantFuture
+    /// `pacerDeadline` is the time of something that waits.
+    var isPacing = false
+    /// A subscription, a preference, a speaker or a layer is another.
+    var needsAllocation = true
+    var allocationReason = LayerSwitchReason.bandwidth
+    /// Until then base layers are sent whatever is thought of the path: a picture first.
+    var graceUntil: Instant
+    private var lastCongestion: Instant?
+    /// What the pacer is to let pass at least: what is sent on trust must not queue up with us.
+    private(set) var pacingFloor = Bitrate.zero
+    var nextAllocation = Instant.zero
+    /// What the last allocation rested on.
+    var allocatedFor = Bitrate.zero
+    var summary: AllocationSummary?
+    /// What the estimator was told to prove.
+    var goal = ProbeGoal.none
+    /// What all audio to this subscriber takes.
+    var audio = LayerRateMeter()
+
+    /// Once a second, for the metrics.
+    var nextSample: Instant
+    var sampledBytes: UInt64 = 0
+    /// Of the last second.
+    var used = Bitrate.zero
+
+    init(configuration: EstimatorConfiguration, at now: Instant) {
+        self.estimator = BandwidthEstimator(configuration: configuration, at: now)
+        self.pacer = Pacer(capacity: Self.pacerCapacity, at: now)
+        self.allocator = BandwidthAllocator(maximumTracks: Self.maximumTracks, at: now)
+        self.nextSample = now + .seconds(1)
+        self.graceUntil = now
+    }
+
+    /// When `MediaRouter.runBandwidth` is to be called.
+    var nextDeadline: Instant {
+        min(
+            min(self.estimator.nextDeadline, self.pacerDeadline),
+            min(self.needsAllocation ? .zero : self.nextAllocation, self.nextSample)
+        )
+    }
+
+    /// The bytes of IP and UDP headers: all figures are of what a link carries.
+    mutating func setFamily(isIPv4: Bool) {
+        self.estimator.overhead = isIPv4 ? 28 : 48
+        self.pacer.overhead = isIPv4 ? 28 : 48
+    }
+
+    // MARK: Trust
+
+    /// For so long after congestion, an estimate is a finding and not just the lack of one.
+    private static let congestionMemory = Nanoseconds.seconds(60)
+
+    /// An estimate that no probe has yet raised is no reason to hold base layers back: they are sent on a path that has
+    /// shown no congestion, and for a moment after a track was bound or began on any that is not congested now. Probes
+    /// find out meanwhile, or congestion does.
+    mutating func trusting(
+        _ estimate: BandwidthEstimate,
+        requests: Span<AllocationRequest>,
+        audio: Bitrate,
+        at now: Instant
+    ) -> BandwidthEstimate {
+        self.pacingFloor = .zero
+        if estimate.isCongested { self.lastCongestion = now }
+        guard !estimate.isCongested else { return estimate }
+        var total = audio.bitsPerSecond
+        for index in 0..<requests.count where requests[index].weight > 0 {
+            var lowest = Int64.max
+            for offer in 0..<requests[index].offerCount {
+                lowest = min(lowest, requests[index].offers[offer].bitrate.bitsPerSecond)
+            }
+            if lowest < .max { total += lowest }
+        }
+        // With the margin that the allocator wants for what is new.
+        let needed = Bitrate(bitsPerSecond: total * 11 / 10)
+        guard needed > estimate.bitrate else { return estimate }
+        if now >= self.graceUntil {
+            let isCalm = self.lastCongestion.map { now - $0 >= Self.congestionMemory } ?? true
+            guard isCalm else { return estimate }
+        }
+        var raised = estimate
+        raised.bitrate = needed
+        self.pacingFloor = Bitrate(bitsPerSecond: needed.bitsPerSecond * 11 / 10)
+        return raised
+    }
+
+    /// What to have proven: what the allocator wants next; what is sent on trust; and a little more than what is sent, so
+    /// that a key frame does not look like a narrow path.
+    func goal(_ summary: AllocationSummary, audio: Bitrate, raised: Bitrate, over estimate: Bitrate) -> ProbeGoal {
+        var goal = summary.goal
+        let total = summary.allocated.bitsPerSecond + audio.bitsPerSecond
+        var wish = summary.allocated > .zero ? total * 115 / 100 : 0
+        if raised > estimate { wish = max(wish, raised.bitsPerSecond * 12 / 10) }
+        guard wish > estimate.bitsPerSecond else { return goal }
+        goal.bitrate = max(goal.bitrate, Bitrate(bitsPerSecond: wish))
+        goal.wanted = max(goal.wanted, goal.bitrate)
+        return goal
+    }
+}

@@ -1,0 +1,187 @@
+import Basics
+import CongestionControl
+import RTP
+import TestSupport
+import Testing
+
+@Suite("The bandwidth estimator")
+struct BandwidthEstimatorTests {
+    private static func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(seconds * 1e9)) }
+
+    @Test("numbers follow each other from the first, and it sleeps while nothing is sent")
+    func numbers() {
+        var estimator = BandwidthEstimator(configuration: EstimatorConfiguration(firstSequence: 65_535), at: .zero)
+        #expect(estimator.nextDeadline == .distantFuture)
+        let first = estimator.sent(byteCount: 100, probe: 0, isPadding: false, at: .zero)
+        let second = estimator.sent(byteCount: 100, probe: 0, isPadding: false, at: .zero)
+        #expect(first.value == 65_535)
+        #expect(second.value == 0)
+        #expect(estimator.nextDeadline == Self.at(0.025))
+        estimator.advance(to: Self.at(0.025))
+        #expect(estimator.nextDeadline == Self.at(0.05))
+        estimator.advance(to: Self.at(5))
+        #expect(estimator.nextDeadline == .distantFuture)
+    }
+
+    @Test("finds the capacity from below and from above", arguments: [(300, 1_000), (1_500, 300)] as [(Int64, Int64)])
+    func finds(start: Int64, capacity: Int64) {
+        for rules in [EstimatorRules.sluice, .googCC] {
+            var path = FeedbackPath(
+                EstimatorConfiguration(start: .kbps(start), rules: rules),
+                capacity: Double(capacity) * 1_000
+            )
+            path.run(30)
+            let estimate = path.estimator.estimate
+            let share = Double(estimate.bitrate.bitsPerSecond) / Double(capacity) / 1_000
+            #expect(share > 0.7 && share < 1.3, "\(rules.rawValue): \(share)")
+            #expect(estimate.source == .transportFeedback)
+            #expect(estimate.roundTripTime ?? .zero > .milliseconds(40))
+        }
+    }
+
+    @Test("stays within its minimum and maximum")
+    func bounds() {
+        let configuration = EstimatorConfiguration(start: .kbps(500), minimum: .kbps(200), maximum: .kbps(800))
+        var path = FeedbackPath(configuration, capacity: 10e6)
+        path.run(10)
+        #expect(path.estimator.estimate.bitrate == .kbps(800))
+        path.capacity = 20_000
+        path.run(20)
+        #expect(path.estimator.estimate.bitrate == .kbps(200))
+    }
+
+    @Test("a drop of the capacity is a decrease below it, a drain, and then nearly all of it")
+    func drop() {
+        var path = FeedbackPath(EstimatorConfiguration(start: .kbps(2_000)), capacity: 3e6)
+        path.run(15)
+        path.capacity = 1.5e6
+        var sawDrain = false
+        for _ in 0..<20 {
+            path.run(0.1)
+            sawDrain = sawDrain || path.estimator.estimate.isDraining
+        }
+        #expect(sawDrain)
+        path.run(3)
+        let estimate = path.estimator.estimate
+        #expect(!estimate.isDraining)
+        #expect(estimate.bitrate > .kbps(800) && estimate.bitrate < .kbps(1_550))
+        #expect(estimate.standingQueue ?? .zero < .milliseconds(30))
+    }
+
+    @Test("ten packets in a hundred lost at any rate are the path's own loss", arguments: [true, false])
+    func inherentLoss(isKnown: Bool) {
+        var rules = EstimatorRules.sluice
+        if !isKnown { rules.remove(.inherentLoss) }
+        var path = FeedbackPath(EstimatorConfiguration(start: .kbps(2_000), rules: rules), capacity: 4e6)
+        path.lostEach = 7
+        path.run(40)
+        let bitrate = path.estimator.estimate.bitrate
+        #expect(isKnown ? bitrate > .kbps(2_400) : bitrate < .kbps(2_000), "\(bitrate.bitsPerSecond)")
+        #expect(abs(path.estimator.estimate.lossFraction - 1.0 / 7) < 0.05)
+    }
+
+    @Test("silence halves the rate again and again, with GCC after three seconds only", arguments: [true, false])
+    func silence(isOurs: Bool) {
+        var path = FeedbackPath(EstimatorConfiguration(rules: isOurs ? .sluice : .googCC), capacity: 2e6)
+        path.run(10)
+        let before = path.estimator.estimate.bitrate
+        path.run(2, feedback: false)
+        let during = path.estimator.estimate.bitrate
+        #expect(isOurs ? during.bitsPerSecond < before.bitsPerSecond / 8 : during == before)
+        path.run(3, feedback: false)
+        #expect(path.estimator.estimate.bitrate < before)
+        path.run(5)
+        #expect(path.estimator.estimate.bitrate.bitsPerSecond > before.bitsPerSecond / 2)
+    }
+
+    @Test("another route begins with what arrived, and not above the start rate")
+    func route() {
+        var path = FeedbackPath(EstimatorConfiguration(start: .kbps(600)), capacity: 2e6)
+        path.run(15)
+        #expect(path.estimator.estimate.bitrate > .kbps(1_400))
+        let now = path.now
+        path.estimator.routeChanged(at: now)
+        #expect(path.estimator.estimate.bitrate == .kbps(600))
+        #expect(path.estimator.estimate.acknowledged == nil)
+        path.run(0.2, rate: 100_000)
+        path.run(10)
+        #expect(path.estimator.estimate.bitrate > .kbps(1_200))
+    }
+
+    @Test("nothing is probed that nobody wants, and no probe goes beyond what is wanted")
+    func goals() {
+        var estimator = BandwidthEstimator(configuration: EstimatorConfiguration(), at: .zero)
+        estimator.setGoal(.none, at: .zero)
+        _ = estimator.sent(byteCount: 100, probe: 0, isPadding: false, at: .zero)
+        #expect(estimator.nextProbe(at: .zero) == nil)
+        estimator.setGoal(ProbeGoal(bitrate: .kbps(500), wanted: .kbps(400)), at: Self.at(1))
+        _ = estimator.sent(byteCount: 100, probe: 0, isPadding: false, at: Self.at(1))
+        var probes: [ProbeCluster] = []
+        for tick in 0..<400 {
+            let now = Self.at(1 + Double(tick) * 0.025)
+            estimator.advance(to: now)
+            while let probe = estimator.nextProbe(at: now) { probes.append(probe) }
+        }
+        #expect(!probes.isEmpty)
+        #expect(probes.allSatisfy { $0.bitrate <= .kbps(800) && $0.minimumPackets >= 5 })
+        #expect(Set(probes.map(\.id)).count == probes.count)
+        estimator.setGoal(.none, at: Self.at(20))
+        #expect(estimator.estimate.paddingRate == .zero)
+        #expect(estimator.nextProbe(at: Self.at(40)) == nil)
+    }
+}
+
+@Suite("The bandwidth estimator without transport-wide feedback")
+struct EstimatorFallbackTests {
+    private static func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(seconds * 1e9)) }
+
+    @Test("REMB is the estimate, and is padded for while more is wanted")
+    func receiverEstimate() {
+        var estimator = BandwidthEstimator(configuration: EstimatorConfiguration(), at: .zero)
+        estimator.sentUntracked(byteCount: 1_000, at: .zero)
+        estimator.handleREMB(.kbps(700), at: .zero)
+        #expect(estimator.estimate.bitrate == .kbps(700))
+        #expect(estimator.estimate.source == .receiverEstimate)
+        #expect(estimator.estimate.paddingRate == .zero)
+        estimator.setGoal(ProbeGoal(bitrate: .kbps(2_000), wanted: .kbps(2_000)), at: .zero)
+        #expect(estimator.estimate.paddingRate == .kbps(875))
+        estimator.handleREMB(.zero, at: Self.at(1))
+        #expect(estimator.estimate.bitrate == .kbps(700))
+        estimator.handleReceiverReport(fractionLost: 0.2, packetCount: 100, roundTripTime: nil, at: Self.at(1))
+        #expect(estimator.estimate.bitrate == .kbps(630))
+        #expect(estimator.estimate.isCongested)
+    }
+
+    @Test("next to transport-wide feedback REMB is a cap, for 5 s")
+    func cap() {
+        var path = FeedbackPath(EstimatorConfiguration(), capacity: 2e6)
+        path.run(10)
+        path.estimator.handleREMB(.kbps(250), at: path.now)
+        #expect(path.estimator.estimate.bitrate == .kbps(250))
+        path.run(1)
+        #expect(path.estimator.estimate.bitrate == .kbps(250))
+        path.run(15)
+        #expect(path.estimator.estimate.bitrate > .kbps(1_000))
+    }
+
+    @Test("reception reports alone move the rate by loss")
+    func reports() {
+        var estimator = BandwidthEstimator(configuration: EstimatorConfiguration(), at: .zero)
+        func report(_ loss: Double, _ second: Double, roundTrip: Nanoseconds? = .milliseconds(80)) {
+            estimator.handleReceiverReport(
+                fractionLost: loss,
+                packetCount: 50,
+                roundTripTime: roundTrip,
+                at: Self.at(second)
+            )
+        }
+        report(0, 1)
+        #expect(estimator.estimate.source == .receiverReports)
+        #expect(estimator.estimate.bitrate == Bitrate(bitsPerSecond: 325_000))
+        #expect(estimator.estimate.roundTripTime == .milliseconds(80))
+        report(0.3, 2)
+        #expect(estimator.estimate.bitrate == Bitrate(bitsPerSecond: 276_250))
+        for nonsense in [Double.nan, -1, 2, .infinity] { report(nonsense, 3, roundTrip: Nanoseconds(.min)) }
+        #expect(estimator.estimate.bitrate == Bitrate(bitsPerSecond: 276_250))
+    }
+}

@@ -1,0 +1,73 @@
+import Basics
+import CongestionControl
+import RTP
+import Testing
+
+/// A link with one queue and a receiver that answers each 50 ms with real transport-wide feedback: enough to drive an
+/// estimator in a test. Whole scenarios are run by the simulation.
+struct FeedbackPath: ~Copyable {
+    var estimator: BandwidthEstimator
+    /// bit/s; 0 = nothing passes.
+    var capacity: Double
+    var delay = Nanoseconds.milliseconds(25)
+    /// Every n-th packet is lost; 0 = none.
+    var lostEach = 0
+    private(set) var now = Instant.zero
+    private var linkFreeAt = Instant.zero
+    private var arrivals: [PacketArrival] = []
+    private var feedbackAt = Instant(nanoseconds: 50_000_000)
+    private var builder = TransportFeedbackBuilder(senderSSRC: SSRC(1), mediaSSRC: SSRC(2))
+    private var count = 0
+    private var debt = 0.0
+
+    init(_ configuration: EstimatorConfiguration, capacity: Double) {
+        self.estimator = BandwidthEstimator(configuration: configuration, at: .zero)
+        self.capacity = capacity
+    }
+
+    /// Sends packets of 1,172 bytes and headers at the estimate, or at `rate`.
+    mutating func run(_ seconds: Double, rate: Double? = nil, feedback: Bool = true) {
+        let end = self.now + Nanoseconds.fractionalSeconds(seconds)
+        while self.now < end {
+            self.now = self.now + .milliseconds(5)
+            let target = rate ?? Double(self.estimator.estimate.bitrate.bitsPerSecond)
+            self.debt += target * 0.005
+            while self.debt >= 9_600 {
+                self.debt -= 9_600
+                self.send()
+            }
+            if self.now >= self.feedbackAt {
+                self.feedbackAt = self.feedbackAt + .milliseconds(50)
+                if feedback { self.answer() } else { self.arrivals.removeAll() }
+            }
+            if self.now >= self.estimator.nextDeadline { self.estimator.advance(to: self.now) }
+            while self.estimator.nextProbe(at: self.now) != nil {}
+        }
+    }
+
+    private mutating func send() {
+        let number = self.estimator.sent(byteCount: 1_172, probe: 0, isPadding: false, at: self.now)
+        self.count += 1
+        guard self.capacity > 0, self.lostEach == 0 || self.count % self.lostEach != 0 else { return }
+        self.linkFreeAt = max(self.linkFreeAt, self.now) + Nanoseconds.fractionalSeconds(9_600 / self.capacity)
+        let arrival = self.linkFreeAt + self.delay
+        self.arrivals.append(PacketArrival(number, microseconds: arrival.nanoseconds / 1_000 + 1_000_000_000))
+    }
+
+    private mutating func answer() {
+        let clock = self.now.nanoseconds / 1_000 + 1_000_000_000 - self.delay.count / 1_000
+        let ready = self.arrivals.prefix { ($0.microseconds ?? 0) <= clock }
+        guard !ready.isEmpty else { return }
+        let taken = Array(ready)
+        self.arrivals.removeFirst(taken.count)
+        var memory = [UInt8](repeating: 0, count: 4_096)
+        var span = memory.mutableSpan
+        var writer = RTCPWriter(span.mutableBytes)
+        _ = self.builder.append(taken.span, to: &writer)
+        let length = writer.count
+        let now = self.now
+        _ = forEachRTCPPacket(in: memory.span.bytes.extracting(0..<length)) { packet in
+            if let feedback = packet.transportFeedback { self.estimator.handle(feedback, at: now) }
+        }
+    }
+}

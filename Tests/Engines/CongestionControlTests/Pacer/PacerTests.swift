@@ -1,0 +1,178 @@
+import Basics
+import CongestionControl
+import TestSupport
+import Testing
+
+@Suite("Pacer")
+struct PacerTests {
+    @Test(
+        "a burst of 40 ms passes at once; what waits leaves 5 ms ahead of the pacing rate at most",
+        arguments: [300, 1_000, 8_000]
+    )
+    func burst(kilobits: Int64) {
+        var driver = PacerDriver()
+        driver.pacer.setRates(pacing: .kbps(kilobits), padding: .zero, at: .zero)
+        // One second's worth: less than the 2 s that raise the rate.
+        let second = Int(kilobits * 1_000 / 8)
+        for _ in 0..<(second / 1_000) { driver.send(.video, byteCount: 1_000) }
+        let atOnce = driver.departures.count { $0.waited == .zero } * 1_000
+        let allowance = second * 40 / 1_000
+        #expect(atOnce > allowance - 1_000 && atOnce <= allowance + 1_000)
+        driver.run(for: .milliseconds(500))
+        let departed = driver.departures.reduce(0) { $0 + $1.byteCount }
+        #expect(abs(departed - second * 505 / 1_000) <= 1_000 + second / 100)
+    }
+
+    @Test("audio never waits, counts nothing and belongs to no cluster")
+    func audio() {
+        var driver = PacerDriver()
+        driver.pacer.setRates(pacing: .kbps(100), padding: .zero, at: .zero)
+        for _ in 0..<50 { driver.send(.video, byteCount: 1_200) }
+        let delay = driver.pacer.queueDelay
+        driver.pacer.start(
+            ProbeCluster(id: 3, bitrate: .kbps(500), minimumBytes: 3_000, minimumPackets: 5),
+            at: .zero
+        )
+        for _ in 0..<1_000 {
+            let verdict = driver.pacer.admit(.audio, byteCount: 120, reference: -1, at: .zero)
+            #expect(verdict == .sendNow)
+        }
+        let probe = driver.pacer.currentProbe
+        #expect(probe == 0)
+        let delayAfter = driver.pacer.queueDelay
+        #expect(delayAfter == delay)
+    }
+
+    @Test("retransmissions overtake video, video keeps its order")
+    func priorities() {
+        var pacer = Pacer<Int>(capacity: 64, at: .zero)
+        pacer.setRates(pacing: .kbps(1_000), padding: .kbps(1_000), at: .zero)
+        var reference = 0
+        var waiting: [Int] = []
+        for index in 0..<40 {
+            let kind: PacedKind = index % 4 == 3 ? .retransmission : .video
+            if pacer.admit(kind, byteCount: 1_200, reference: reference, at: .zero) == .queued {
+                waiting.append(reference)
+            }
+            reference += 1
+        }
+        var order: [Int] = []
+        var now = Instant.zero
+        while order.count < waiting.count {
+            switch pacer.next(at: now) {
+            case .packet(let reference, _): order.append(reference)
+            case .wait(let until): now = until
+            case .padding:
+                Issue.record("padding while packets wait")
+                return
+            }
+        }
+        #expect(order == waiting.filter { $0 % 4 == 3 } + waiting.filter { $0 % 4 != 3 })
+    }
+
+    @Test("padding fills up to its rate, counts media in, and stops when nothing is wanted", arguments: [0, 200, 400])
+    func padding(media: Int) {
+        var driver = PacerDriver()
+        driver.pacer.setRates(pacing: .kbps(2_000), padding: .kbps(400), at: .zero)
+        // Media as one packet each 20 ms.
+        for _ in 0..<250 {
+            if media > 0 { driver.send(.video, byteCount: media * 20 / 8) }
+            driver.run(for: .milliseconds(20))
+        }
+        let total = driver.departures.reduce(0) { $0 + $1.byteCount } * 8 / 5_000
+        #expect(abs(total - 400) < 20, "\(total) kbit/s")
+        driver.pacer.setRates(pacing: .kbps(2_000), padding: .zero, at: driver.now)
+        let count = driver.departures.count
+        driver.run(for: .seconds(5))
+        #expect(driver.departures.count == count)
+    }
+
+    @Test("nothing waits for much over 2 s, however slow the rate")
+    func queueLimit() {
+        var driver = PacerDriver()
+        driver.pacer.setRates(pacing: .kbps(100), padding: .zero, at: .zero)
+        // Twice the pacing rate for 20 s.
+        for _ in 0..<400 {
+            driver.send(.video, byteCount: 1_250)
+            driver.run(for: .milliseconds(50))
+        }
+        driver.run(for: .seconds(5))
+        #expect(driver.departures.count == 400)
+        let longest = driver.departures.map(\.waited).max() ?? .zero
+        #expect(longest > .milliseconds(500) && longest <= .milliseconds(2_100), "\(longest.inMilliseconds) ms")
+    }
+
+    @Test("a full queue refuses, and takes again when there is room")
+    func capacity() {
+        var driver = PacerDriver(capacity: 10)
+        driver.pacer.setRates(pacing: .kbps(100), padding: .zero, at: .zero)
+        for _ in 0..<20 { driver.send(.video, byteCount: 1_000) }
+        #expect(driver.dropped == 9)
+        let droppedCount = driver.pacer.droppedCount
+        #expect(droppedCount == 9)
+        driver.run(for: .seconds(3))
+        driver.send(.video, byteCount: 1_000)
+        #expect(driver.departures.count == 12)
+    }
+
+    @Test("a packet that was charged but not sent can be given back")
+    func correction() {
+        var pacer = Pacer<Int>(capacity: 4, at: .zero)
+        pacer.setRates(pacing: .kbps(100), padding: .zero, at: .zero)
+        for _ in 0..<100 {
+            let verdict = pacer.admit(.video, byteCount: 1_000, reference: 0, at: .zero)
+            #expect(verdict == .sendNow)
+            pacer.sent(byteCount: -1_000, kind: .video, at: .zero)
+        }
+    }
+
+    @Test("headers count", arguments: [28, 48])
+    func overhead(bytes: Int) {
+        var driver = PacerDriver()
+        driver.pacer.overhead = bytes
+        driver.pacer.setRates(pacing: .kbps(800), padding: .zero, at: .zero)
+        for _ in 0..<1_000 { driver.send(.video, byteCount: 100) }
+        driver.run(for: .seconds(1))
+        let expected = 100_500 / (100 + bytes)
+        #expect(abs(driver.departures.count - expected) < expected / 50)
+    }
+
+    @Test("random traffic never exceeds the rate by more than the burst, loses nothing and keeps its order")
+    func randomTraffic() {
+        for seed in 1...20 as ClosedRange<UInt64> {
+            var random = SeededRandom(seed: seed)
+            var driver = PacerDriver()
+            let rate = Int64.random(in: 100...5_000, using: &random)
+            driver.pacer.setRates(pacing: .kbps(rate), padding: .zero, at: .zero)
+            var sent = 0
+            for _ in 0..<300 {
+                for _ in 0..<Int.random(in: 0...8, using: &random) {
+                    driver.send(
+                        random.chance(0.2) ? .retransmission : .video,
+                        byteCount: Int.random(in: 50...1_200, using: &random)
+                    )
+                    sent += 1
+                }
+                driver.run(for: .milliseconds(Int64.random(in: 1...60, using: &random)))
+            }
+            driver.run(for: .seconds(30))
+            #expect(driver.departures.count + driver.dropped == sent, "seed \(seed)")
+            // The 2 s rule may raise the rate, so only windows in which nothing waited for long are looked at.
+            var start = 0
+            var bytes = 0
+            for departure in driver.departures where departure.waited < .milliseconds(100) {
+                bytes += departure.byteCount
+                while driver.departures[start].at < departure.at + .milliseconds(-200) {
+                    bytes -=
+                        driver.departures[start].waited < .milliseconds(100) ? driver.departures[start].byteCount : 0
+                    start += 1
+                }
+                let limit = Int(Double(rate) / 8 * 240) + 2_400
+                guard bytes <= limit else {
+                    Issue.record("seed \(seed): \(bytes) bytes in 200 ms at \(rate) kbit/s")
+                    return
+                }
+            }
+        }
+    }
+}

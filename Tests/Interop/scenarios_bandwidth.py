@@ -1,0 +1,200 @@
+"""Subscribers behind a link whose capacity changes: the picture follows, does not freeze, and comes back."""
+import asyncio
+import contextlib
+import json
+
+from harness import numbers, scenario
+from observe import Judgement, Viewer, now
+
+#: Capacity in bit/s and seconds.
+PHASES = [(3_000_000, 15), (1_000_000, 15), (400_000, 15), (3_000_000, 15)]
+#: 160 ms of the first capacity, 1.2 s of the least.
+QUEUE = 60_000
+DELAY = 20
+
+#: Without a new picture, in milliseconds.
+FREEZE = 500
+#: From the restoration to the top layer, in seconds: what is aimed at, and what a busy machine may take.
+GOAL_RECOVERY = 6
+LIMIT_RECOVERY = 10
+
+
+async def join(page, room, name, **options):
+    return await page.evaluate(f"window.rooms.join({json.dumps(room)}, {json.dumps({'name': name, **options})})", 30)
+
+
+async def publish_stream(page, room, codec, mode):
+    """One scalable stream by WHIP."""
+    options = {"codec": codec, "width": 1280, "height": 720,
+               "encodings": [{"scalabilityMode": mode, "maxBitrate": 1_700_000}]}
+    return await page.evaluate(f"window.interop.publish('/whip/{room}/cam', {json.dumps(options)})", 30)
+
+
+async def shows_picture(page, timeout=15):
+    await page.until("window.rooms.timings.firstFrame", timeout, "the first picture")
+
+
+async def outbound_rates(page, key=None, seconds=2):
+    """Bit/s of each encoding that the publisher sends."""
+    first = await numbers(page, key)
+    await asyncio.sleep(seconds)
+    second = await numbers(page, key)
+    before = {entry["id"]: entry for entry in first["outbound"]}
+    elapsed = (second["at"] - first["at"]) / 1_000
+    return {
+        entry.get("rid") or entry["kind"]: round((entry["bytesSent"] - before[entry["id"]]["bytesSent"]) * 8 / elapsed)
+        for entry in second["outbound"] if entry["id"] in before
+    }
+
+
+async def through_phases(run, limited, free, links, top, phases=PHASES):
+    """`limited`: viewers behind `links`, in the same order; `free`: one behind none. `top`: height of the best layer."""
+    judgement = Judgement(run)
+    spans = []
+    for rate, seconds in phases:
+        for link in links:
+            await link.set("both", rate=rate)
+        since = now()
+        await asyncio.sleep(seconds)
+        spans.append((rate, since, now()))
+    for viewer in limited:
+        told = []
+        for index, (rate, since, until) in enumerate(spans):
+            picture = await viewer.picture(since, until)
+            video = viewer.grown("video", since, until)
+            sound = viewer.grown("audio", since, until)
+            settled = viewer.bitrate("video", until - 5_000, until)
+            name = f"{viewer.name} at {rate // 1_000} kbit/s"
+            told.append(f"{rate // 1_000}k: {picture['height']}p {settled / 1e3:.0f}k gap {picture['gap']:.0f} ms "
+                        f"lost {video.get('packetsLost', 0)}")
+            judgement.expect(picture["gap"] <= FREEZE or index == 0,
+                             f"{name}: {picture['gap']:.0f} ms without a new picture, "
+                             f"{(picture['gapAt'] - since) / 1e3:.1f} s after the change")
+            judgement.expect(settled <= rate, f"{name}: {settled:.0f} bit/s of video arrived")
+            if rate >= 3_000_000:
+                judgement.expect(picture["height"] == top, f"{name}: {picture['height']} lines at the end, not {top}")
+            else:
+                judgement.expect(picture["height"] and picture["height"] < top or settled < 0.9 * rate,
+                                 f"{name}: still {picture['height']} lines")
+                judgement.expect(settled > 0.2 * rate, f"{name}: only {settled:.0f} bit/s of video at the end")
+            if sound.get("totalSamplesReceived"):
+                concealed = sound["concealedSamples"] / sound["totalSamplesReceived"]
+                judgement.expect(concealed < 0.03, f"{name}: {concealed:.1%} of the sound is made up")
+            quietest = viewer.quietest("audio", since, until)
+            judgement.expect(quietest > 20, f"{name}: {quietest:.0f} packets of sound in a second")
+        restored = spans[-1][1]
+        recovery = next((at - restored for at, height in (await viewer.picture(restored, now()))["heights"]
+                         if height == top), None)
+        told.append("never back" if recovery is None else f"back after {recovery / 1e3:.1f} s")
+        judgement.expect(recovery is not None and recovery <= LIMIT_RECOVERY * 1_000,
+                         f"{viewer.name}: the top layer was not back within {LIMIT_RECOVERY} s")
+        run.fact(f"{viewer.name} [{', '.join(told)}]")
+    if free:
+        # Its first seconds are the estimator's start.
+        since, until = spans[0][1] + 5_000, spans[-1][2]
+        picture = await free.picture(since, until)
+        run.fact(f"{free.name} [{picture['height']}p, {free.bitrate('video', since, until) / 1e3:.0f}k, "
+                 f"gap {picture['gap']:.0f} ms]")
+        judgement.expect([height for _, height in picture["heights"]] == [top],
+                         f"{free.name} has no limit, and saw {picture['heights']}")
+        judgement.expect(picture["gap"] <= FREEZE, f"{free.name}: {picture['gap']:.0f} ms without a new picture")
+    judgement.close()
+
+
+async def behind_links(run, publish, browsers, room, phases=PHASES):
+    """Viewers in `browsers` each behind a link of their own, and one in the first behind none."""
+    server = await run.server()
+    chromium = await run.chromium()
+    sender = await run.room_page(chromium, server)
+    key = await publish(sender, room)
+    links, limited = [], []
+    async with contextlib.AsyncExitStack() as stack:
+        for name in browsers:
+            browser = chromium if name == "Chromium" else await run.firefox()
+            link = await run.link(server)
+            await link.set("both", rate=phases[0][0], queue=QUEUE, delay=DELAY)
+            page = await run.room_page(browser, server, link)
+            links.append(link)
+            limited.append(await stack.enter_async_context(Viewer(name, page)))
+        page = await run.room_page(chromium, server)
+        free = await stack.enter_async_context(Viewer("who has no limit", page))
+        for index, viewer in enumerate([*limited, free]):
+            await join(viewer.page, room, f"Viewer {index}")
+        for viewer in [*limited, free]:
+            await shows_picture(viewer.page)
+        await asyncio.sleep(3)
+        run.fact(f"published {await outbound_rates(sender, key)}")
+        await through_phases(run, limited, free, links, 720, phases)
+
+
+@scenario("Three VP8 layers follow the capacity of Chromium's and of Firefox's link, without a freeze", timeout=120)
+async def vp8_simulcast(run):
+    async def publish(page, room):
+        await join(page, room, "Ada", sound="tone", camera={"codec": "VP8"})
+    await behind_links(run, publish, ["Chromium", "Firefox"], "simulcast")
+
+
+def scalable(codec, mode):
+    async def publish(page, room):
+        return (await publish_stream(page, room, codec, mode))["key"]
+    return publish
+
+
+@scenario("VP9 in L3T3_KEY follows the capacity of Chromium's link, without a freeze", timeout=120)
+async def vp9_key(run):
+    await behind_links(run, scalable("VP9", "L3T3_KEY"), ["Chromium"], "vp9")
+
+
+@scenario("VP9 in L3T3 follows the capacity of Chromium's link, without a freeze", timeout=120, on_request=True)
+async def vp9_full(run):
+    await behind_links(run, scalable("VP9", "L3T3"), ["Chromium"], "vp9")
+
+
+@scenario("AV1 in L3T3 follows the capacity of Chromium's link, without a freeze", timeout=120)
+async def av1_full(run):
+    await behind_links(run, scalable("AV1", "L3T3"), ["Chromium"], "av1")
+
+
+def share_at(heights, height, since, until):
+    """Of the time, from the changes that `pictures` tells."""
+    marks = [*heights, [until, None]]
+    return sum(later[0] - mark[0] for mark, later in zip(marks, marks[1:]) if mark[1] == height) / (until - since)
+
+
+@scenario("A tenth of the packets lost on the way to Chromium and to Firefox freezes nothing and costs no layer", timeout=90)
+async def lossy(run):
+    judgement = Judgement(run)
+    server = await run.server()
+    chromium, firefox = await asyncio.gather(run.chromium(), run.firefox())
+    sender = await run.room_page(chromium, server)
+    await join(sender, "lossy", "Ada", sound="tone", camera={"codec": "VP8"})
+    links, viewers = [], []
+    async with contextlib.AsyncExitStack() as stack:
+        for seed, browser in enumerate((chromium, firefox), 1):
+            link = await run.link(server, seed)
+            await link.set("both", rate=3_000_000, queue=QUEUE, delay=DELAY)
+            page = await run.room_page(browser, server, link)
+            await join(page, "lossy", browser.name)
+            links.append(link)
+            viewers.append(await stack.enter_async_context(Viewer(browser.name, page)))
+        for viewer in viewers:
+            await shows_picture(viewer.page)
+        await asyncio.sleep(5)
+        for link in links:
+            await link.set("down", loss=0.1)
+        since = now()
+        await asyncio.sleep(30)
+        until = now()
+        for viewer in viewers:
+            picture = await viewer.picture(since, until)
+            top = share_at(picture["heights"], 720, since, until)
+            sound, video = [viewer.grown(kind, since, until) for kind in ("audio", "video")]
+            concealed = sound["concealedSamples"] / max(sound["totalSamplesReceived"], 1)
+            run.fact(f"{viewer.name}: gap {picture['gap']:.0f} ms, {top:.0%} of the time at the top, "
+                     f"{video['retransmittedPacketsReceived']} packets came again, {video['freezeCount']} freezes, "
+                     f"{concealed:.1%} of the sound made up")
+            judgement.expect(picture["gap"] <= FREEZE, f"{viewer.name}: {picture['gap']:.0f} ms without a new picture")
+            judgement.expect(top >= 0.9, f"{viewer.name}: only {top:.0%} of the time at the top layer")
+            judgement.expect(video["framesDecoded"] > 25 * video["seconds"], f"{viewer.name}: {video['framesDecoded']} frames")
+            judgement.expect(concealed < 0.1, f"{viewer.name}: {concealed:.1%} of the sound is made up")
+    judgement.close()

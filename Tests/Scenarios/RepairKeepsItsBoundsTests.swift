@@ -1,0 +1,94 @@
+import Basics
+import MediaControl
+import MediaPlane
+import Negotiation
+import RTP
+import TestSupport
+import Testing
+
+@Suite struct RepairKeepsItsBoundsTests {
+    @Test(arguments: [Int64(10), 75, 150])
+    func `a publisher is asked again after its own round trip, not sooner`(oneWay: Int64) throws {
+        let seed: UInt64 = 301
+        let (call, publisher, uplink, subscriber) = try LossIsRepairedTests.videoCall(seed: seed)
+        var camera = Camera(client: publisher, mid: uplink)
+        camera.usesRTX = true
+        call.network.setImpairment(.init(loss: 0.05, delay: .milliseconds(oneWay)), of: publisher.address)
+        // The round trip is learnt from the first answers.
+        call.run(for: .seconds(5)) { camera.film(in: call, at: $0) }
+        let asked = camera.nacksReceived
+        let lost = call.network.lostCount
+        call.run(for: .seconds(10)) { camera.film(in: call, at: $0) }
+        // A twentieth of requests and of answers is lost too, so a few are asked for twice.
+        let requests = Double(camera.nacksReceived - asked) / Double(call.network.lostCount - lost)
+        #expect((0.7...1.2).contains(requests), "\(requests) requests for each loss, seed \(seed)")
+        call.network.setImpairment(nil, of: publisher.address)
+        call.run(for: .seconds(1)) { camera.film(in: call, at: $0) }
+        let missing = PictureWatcher.gaps(subscriber.packets)
+        #expect(missing <= camera.sentPackets / 500, "\(missing) of \(camera.sentPackets), seed \(seed)")
+    }
+
+    @Test func `retransmissions take at most 15 % of the leg's bitrate, whatever a subscriber asks for`() throws {
+        let seed: UInt64 = 302
+        let (call, publisher, uplink, subscriber) = try LossIsRepairedTests.videoCall(seed: seed)
+        var camera = Camera(client: publisher, mid: uplink)
+        call.run(for: .seconds(1)) { camera.film(in: call, at: $0) }
+        let media = try #require(subscriber.packets.first?.header.ssrc)
+        let before = (subscriber.packets.count, subscriber.retransmissions.count)
+        let padded = call.router.currentCounters().paddingBytesOut
+        call.run(for: .seconds(10), tick: .milliseconds(10)) { now in
+            camera.film(in: call, at: now)
+            // The last 100 packets, a hundred times a second.
+            let lost = subscriber.packets.reversed().lazy.filter { $0.header.ssrc == media }.prefix(100)
+                .map(\.header.sequenceNumber)
+            let numbers = Array(lost)
+            call.send(
+                subscriber.sealRTCP { _ = $0.appendNACK(from: SSRC(1), about: media, lost: numbers.span) },
+                from: subscriber
+            )
+        }
+        let sent = subscriber.packets[before.0...].reduce(0) { $0 + $1.payload.count }
+        // Without what was repeated to see what the path carries.
+        let padding = Int(call.router.currentCounters().paddingBytesOut - padded)
+        let repeated = subscriber.retransmissions[before.1...].reduce(0) { $0 + $1.payload.count }
+        // The burst is what may be repeated before anything was earned.
+        #expect(repeated > 0)
+        #expect(Double(repeated - padding) < Double(sent) * 0.16 + 25_000, "seed \(seed)")
+    }
+
+    @Test func `packets of a layer that was left are not repeated`() throws {
+        let call = SimulatedCall(seed: 303)
+        let publisher = call.addClient()
+        let uplink = publisher.add(.video, direction: .send, rids: ["q", "h", "f"])
+        try call.negotiate(publisher)
+        let subscriber = call.addClient()
+        let mid = subscriber.add(.video, direction: .receive)
+        try call.negotiate(subscriber)
+        try call.bind(publisher, uplink, to: subscriber, mid)
+        #expect(call.run(upTo: .seconds(2)) { publisher.isConnected && subscriber.isConnected })
+        var camera = Camera(client: publisher, mid: uplink, rids: ["q", "h", "f"])
+        call.run(for: .seconds(3)) { camera.film(in: call, at: $0) }
+        let media = try #require(subscriber.packets.last?.header.ssrc)
+        let left = Array(subscriber.packets.suffix(4).map(\.header.sequenceNumber))
+        call.router.setPreference(
+            SubscriberPreference(maximumWidth: 320),
+            for: SectionReference(session: subscriber.id, mid: mid),
+            at: call.now
+        )
+        // Until the small layer's key frame has come.
+        let count = subscriber.packets.count
+        let hasSwitched = call.run(upTo: .milliseconds(600)) {
+            camera.film(in: call, at: call.now)
+            return subscriber.packets[count...].contains { $0.payload.count > 410 && $0.header.ssrc == media }
+        }
+        #expect(hasSwitched)
+        call.send(
+            subscriber.sealRTCP { _ = $0.appendNACK(from: SSRC(1), about: media, lost: left.span) },
+            from: subscriber
+        )
+        call.run(for: .milliseconds(20))
+        // What is repeated for its own sake is newer.
+        let asked = Set(left.map(\.value))
+        #expect(!subscriber.retransmissions.contains { asked.contains($0.payload.span.bytes.uint16(at: 0)) })
+    }
+}

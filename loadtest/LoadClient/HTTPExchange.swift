@@ -1,0 +1,102 @@
+package import HTTPTypes
+import NIOCore
+import NIOHTTP1
+import NIOHTTPTypes
+import NIOHTTPTypesHTTP1
+import NIOPosix
+import NIOSSL
+
+/// One HTTP request on a connection of its own: what signalling over WHIP and WHEP takes, and the reading of `/metrics`.
+package enum HTTPExchange {
+    package struct Answer: Sendable {
+        package var response: HTTPResponse
+        package var body: String
+    }
+
+    /// Answers larger than this are cut: no SDP is.
+    private static let largestBody = 4 << 20
+
+    /// - Parameters:
+    ///   - url: `http` or `https`, with host and optional port.
+    ///   - acceptsAnyCertificate: for test servers with their own certificate.
+    package static func send(
+        _ request: HTTPRequest,
+        body: String = "",
+        to server: ServerAddress,
+        acceptsAnyCertificate: Bool = false
+    ) async throws -> Answer {
+        let bootstrap = ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup).connectTimeout(.seconds(5))
+        let channel: NIOAsyncChannel<HTTPResponsePart, HTTPRequestPart>
+        do {
+            channel = try await bootstrap.connect(host: server.host, port: server.port) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let pipeline = channel.pipeline.syncOperations
+                    if server.isSecure {
+                        var configuration = TLSConfiguration.makeClientConfiguration()
+                        if acceptsAnyCertificate { configuration.certificateVerification = .none }
+                        let context = try NIOSSLContext(configuration: configuration)
+                        try pipeline.addHandler(
+                            NIOSSLClientHandler(context: context, serverHostname: server.nameForTLS)
+                        )
+                    }
+                    try pipeline.addHTTPClientHandlers()
+                    try pipeline.addHandler(HTTP1ToHTTPClientCodec())
+                    return try NIOAsyncChannel(wrappingChannelSynchronously: channel)
+                }
+            }
+        } catch { throw LoadClientError.connectionFailed("\(server.host):\(server.port): \(error)") }
+        var head = request
+        head.scheme = server.isSecure ? "https" : "http"
+        head.authority = "\(server.host):\(server.port)"
+        head.headerFields[.connection] = "close"
+        head.headerFields[.contentLength] = "\(body.utf8.count)"
+        return try await channel.executeThenClose { inbound, outbound in
+            try await outbound.write(.head(head))
+            if !body.isEmpty { try await outbound.write(.body(ByteBuffer(string: body))) }
+            try await outbound.write(.end(nil))
+            var response: HTTPResponse?
+            var buffer = ByteBuffer()
+            for try await part in inbound {
+                switch part {
+                case .head(let head): response = head
+                case .body(var bytes): if buffer.readableBytes < self.largestBody { buffer.writeBuffer(&bytes) }
+                case .end:
+                    guard let response else { break }
+                    return Answer(response: response, body: String(buffer: buffer))
+                }
+            }
+            throw LoadClientError.connectionFailed("the server closed the connection without an answer")
+        }
+    }
+}
+
+/// Where the server's HTTP is.
+package struct ServerAddress: Sendable, Equatable {
+    package let host: String
+    package let port: Int
+    package let isSecure: Bool
+
+    /// - Parameter url: such as `http://127.0.0.1:8080`; a path is ignored. `nil` when it is none.
+    package init?(_ url: String) {
+        guard let schemeEnd = url.firstRange(of: "://") else { return nil }
+        switch url[..<schemeEnd.lowerBound].lowercased() {
+        case "http", "ws": self.isSecure = false
+        case "https", "wss": self.isSecure = true
+        default: return nil
+        }
+        let authority = url[schemeEnd.upperBound...].prefix { $0 != "/" }
+        var host = authority
+        var port: Int? = self.isSecure ? 443 : 80
+        if let colon = authority.lastIndex(of: ":"), !authority.hasSuffix("]") {
+            host = authority[..<colon]
+            port = Int(authority[authority.index(after: colon)...])
+        }
+        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+        guard !host.isEmpty, let port, (1...65_535).contains(port) else { return nil }
+        self.host = String(host)
+        self.port = port
+    }
+
+    /// TLS names no addresses (RFC 6066 §3).
+    var nameForTLS: String? { self.host.contains(where: \.isLetter) && !self.host.contains(":") ? self.host : nil }
+}

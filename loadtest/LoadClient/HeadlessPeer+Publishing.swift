@@ -1,0 +1,143 @@
+import Basics
+import Negotiation
+import PeerSession
+import RTP
+
+extension HeadlessPeer {
+    var nextMediaDeadline: Instant {
+        guard self.isConnected else { return .distantFuture }
+        var next = self.nextFeedbackDeadline
+        if let video, video.section != nil { next = min(next, video.nextFrame) }
+        if let audio, audio.section != nil { next = min(next, audio.nextPacket) }
+        return next
+    }
+
+    func publish(at now: Instant, into egress: inout LoopEgress) {
+        // At most a few at a time: a process that was held up goes on, and does not catch up.
+        for _ in 0..<3 {
+            guard let timestamp = self.video?.takeDueFrame(at: now) else { break }
+            self.sendFrame(timestamp: timestamp, at: now, into: &egress)
+        }
+        for _ in 0..<5 {
+            guard let audio = self.audio, let section = audio.section, let packet = audio.takeDuePacket(at: now) else {
+                break
+            }
+            var header = OutgoingHeader(
+                marker: packet.isFirst,
+                payloadType: audio.payloadType,
+                sequenceNumber: UInt16(truncatingIfNeeded: packet.sequence),
+                timestamp: packet.timestamp,
+                ssrc: section.localSSRC,
+                extensions: section.extensions
+            )
+            header.mid = ShortText(section.mid)
+            header.audioLevel = AudioLevel(level: packet.level, hasVoice: packet.level < 60)
+            var payload = packet.payload
+            unsafe payload.withUnsafeMutableBytes { unsafe PacketStamp.write(now, to: $0) }
+            self.send(header, payload: payload, rolloverCounter: UInt32(packet.sequence >> 16), at: now, into: &egress)
+        }
+    }
+
+    private func sendFrame(timestamp: UInt32, at now: Instant, into egress: inout LoopEgress) {
+        guard let video = self.video, let section = video.section else { return }
+        let hasTemporalLayers = video.profile.temporalLayers > 1
+        for index in video.layers.indices where video.layers[index].isWanted {
+            let frame = video.layers[index].nextFrame(video.profile)
+            let count = (frame.byteCount + video.profile.largestPayload - 1) / video.profile.largestPayload
+            // As libwebrtc splits: pieces of a frame differ by a byte at most.
+            for part in 0..<count {
+                let size = frame.byteCount / count + (part >= count - frame.byteCount % count ? 1 : 0)
+                var payload = [UInt8](repeating: UInt8(truncatingIfNeeded: part), count: max(size, 48))
+                let layer = video.layers[index]
+                unsafe payload.withUnsafeMutableBytes { bytes in
+                    unsafe layer.write(frame, isFirst: part == 0, hasTemporalLayers: hasTemporalLayers, to: bytes)
+                    unsafe PacketStamp.write(now, to: bytes)
+                }
+                var header = OutgoingHeader(
+                    marker: part == count - 1,
+                    payloadType: video.payloadType,
+                    sequenceNumber: UInt16(truncatingIfNeeded: layer.sequence),
+                    timestamp: timestamp,
+                    ssrc: layer.ssrc,
+                    extensions: section.extensions
+                )
+                header.mid = ShortText(section.mid)
+                header.rid = layer.profile.rid.flatMap { ShortText($0) }
+                video.remember(
+                    VideoPublisher.Sent(
+                        sequence: layer.sequence,
+                        timestamp: timestamp,
+                        marker: header.marker,
+                        payload: payload
+                    ),
+                    layer: index
+                )
+                self.send(
+                    header,
+                    payload: payload,
+                    rolloverCounter: UInt32(layer.sequence >> 16),
+                    at: now,
+                    into: &egress
+                )
+                video.layers[index].sequence += 1
+                video.layers[index].packetCount += 1
+                video.layers[index].byteCount += UInt64(payload.count)
+            }
+        }
+    }
+
+    /// Answers a NACK through RTX (RFC 4588 §4).
+    func resend(_ number: UInt16, of media: SSRC, at now: Instant, into egress: inout LoopEgress) {
+        guard let video = self.video, let section = video.section, let type = video.retransmissionType,
+            let found = video.find(number, of: media)
+        else { return }
+        let layer = video.layers[found.layer]
+        video.layers[found.layer].retransmissionSequence += 1
+        var header = OutgoingHeader(
+            marker: found.packet.marker,
+            payloadType: type,
+            sequenceNumber: UInt16(truncatingIfNeeded: layer.retransmissionSequence),
+            timestamp: found.packet.timestamp,
+            ssrc: layer.retransmissionSSRC,
+            extensions: section.extensions
+        )
+        header.mid = ShortText(section.mid)
+        header.repairedRID = layer.profile.rid.flatMap { ShortText($0) }
+        self.send(
+            header,
+            payload: [UInt8(number >> 8), UInt8(truncatingIfNeeded: number)] + found.packet.payload,
+            rolloverCounter: UInt32(layer.retransmissionSequence >> 16),
+            at: now,
+            into: &egress
+        )
+    }
+
+    private func send(
+        _ header: OutgoingHeader,
+        payload: [UInt8],
+        rolloverCounter: UInt32,
+        at now: Instant,
+        into egress: inout LoopEgress
+    ) {
+        guard let destination = self.destination else { return }
+        var header = header
+        header.transportSequenceNumber = self.transportSequence
+        header.absoluteSendTime = AbsoluteSendTime(now)
+        self.transportSequence &+= 1
+        let slot = unsafe egress.nextSlot()
+        var span = unsafe MutableRawSpan(_unsafeBytes: slot)
+        guard let layout = header.write(into: &span) else { return }
+        let length = unsafe payload.withUnsafeBytes { payload in
+            unsafe self.session?.sealRTP(
+                headerLength: layout.headerLength,
+                payload: payload,
+                rolloverCounter: rolloverCounter,
+                into: slot
+            ) ?? -1
+        }
+        guard length > 0 else { return }
+        egress.commit(length, from: self.descriptor, to: destination)
+        self.report.packetsSent += 1
+        self.report.bytesSent += UInt64(length)
+    }
+}

@@ -1,0 +1,92 @@
+import Basics
+import CongestionControl
+import Forwarding
+import RTP
+
+/// One stream that a peer receives: what is counted, and what is asked for again.
+final class InboundStream {
+    let ssrc: SSRC
+    let isVideo: Bool
+    let asksAgain: Bool
+    var report: StreamReport
+    private var unwrapper = SequenceUnwrapper()
+    private var highest: Int64 = .min
+    private(set) var reception: ReceptionStatistics
+    private(set) var nacks = NACKGenerator()
+    private var lastArrival: Instant?
+    private var abandonedBefore: UInt64 = 0
+    /// Nothing can be decoded before a key frame comes.
+    private(set) var needsKeyFrame: Bool
+    var nextKeyFrameRequest = Instant.zero
+
+    init(ssrc: SSRC, report: StreamReport, clockRate: UInt32, asksAgain: Bool) {
+        self.ssrc = ssrc
+        self.report = report
+        self.isVideo = report.kind == .video
+        self.asksAgain = asksAgain
+        self.needsKeyFrame = report.kind == .video
+        self.reception = ReceptionStatistics(clockRate: clockRate)
+    }
+
+    /// Takes a packet, or one that a retransmission brought.
+    /// - Returns: whether it is new.
+    func receive(
+        number: SequenceNumber,
+        timestamp: UInt32,
+        payload: UnsafeRawBufferPointer,
+        isRecovered: Bool,
+        at now: Instant
+    ) -> Bool {
+        let sequence = isRecovered ? self.unwrapper.peek(number) : self.unwrapper.unwrap(number)
+        if isRecovered {
+            guard self.asksAgain, self.nacks.received(sequence, isRecovered: true, at: now) == .filled else {
+                return false
+            }
+            self.reception.recovered(byteCount: payload.count)
+            self.report.packetsRecovered += 1
+        } else {
+            self.reception.received(sequence: sequence, timestamp: timestamp, arrival: now, byteCount: payload.count)
+            if self.asksAgain { _ = self.nacks.received(sequence, isRecovered: false, at: now) }
+            if sequence < self.highest { self.report.packetsOutOfOrder += 1 }
+            self.highest = max(self.highest, sequence)
+            self.report.packetsReceived += 1
+            self.report.bytesReceived += UInt64(payload.count)
+            if let lastArrival { self.report.longestGap = max(self.report.longestGap, now - lastArrival) }
+            self.lastArrival = now
+        }
+        if unsafe payload.isEmpty { self.report.packetsPadding += 1 }
+        return true
+    }
+
+    func noteKeyFrame(width: Int, height: Int) {
+        self.needsKeyFrame = false
+        self.report.keyFrames += 1
+        guard width > 0, width != self.report.width || height != self.report.height else { return }
+        if self.report.width > 0 { self.report.sizeChanges += 1 }
+        self.report.width = width
+        self.report.height = height
+    }
+
+    func noteSenderReport(_ report: SenderReport, at now: Instant) {
+        self.reception.senderReport(ntp: report.ntpTime, rtp: report.rtpTimestamp, at: now)
+    }
+
+    func makeReportBlock(at now: Instant) -> ReportBlock { self.reception.makeReportBlock(of: self.ssrc, at: now) }
+
+    /// Numbers to ask for now.
+    func collectMissing(at now: Instant, into output: inout MutableSpan<SequenceNumber>) -> Int {
+        let count = self.nacks.collect(at: now, roundTripTime: .milliseconds(50), into: &output)
+        // A frame with a hole that nobody fills: the decoder waits for a key frame.
+        if self.isVideo, self.nacks.abandonedCount > self.abandonedBefore { self.needsKeyFrame = true }
+        self.abandonedBefore = self.nacks.abandonedCount
+        return count
+    }
+
+    func currentReport(at now: Instant) -> StreamReport {
+        var report = self.report
+        report.packetsLost = self.reception.lostCount
+        report.packetsAbandoned = self.nacks.abandonedCount
+        report.isAlive = self.lastArrival.map { now - $0 < .seconds(1) } ?? false
+        return report
+    }
+}
