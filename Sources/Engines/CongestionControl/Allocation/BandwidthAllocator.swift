@@ -141,15 +141,17 @@ package struct BandwidthAllocator: ~Copyable, Sendable {
         let keep: Int64
         switch mode {
         case .down: keep = bandwidth * 95 / 100
-        case .up, .upFromNothing, .anew: keep = estimate.isCongested ? bandwidth : max(bandwidth, min(cost, bandwidth * 100 / 95))
+        case .up, .upFromNothing, .anew:
+            keep = estimate.isCongested ? bandwidth : max(bandwidth, min(cost, bandwidth * 100 / 95))
         }
         // A queue or loss says that even what is sent now is too much.
+        let share = mode == .down ? 0 : Self.firstLayersShare
         let mayOversend =
             !estimate.isCongested && estimate.lossFraction < 0.05
             && (estimate.standingQueue ?? .zero) < .milliseconds(150)
         return AllocationRules(
             mode: mode,
-            estimate: estimate.isCongested ? (mode == .down ? 0 : bandwidth * Self.firstLayersShare / 100) : bandwidth,
+            estimate: estimate.isCongested ? bandwidth * share / 100 : bandwidth,
             audio: audio,
             keep: keep,
             proven: mode == .anew ? min(bandwidth, max(cost, self.lastTotal)) : 0,
@@ -163,7 +165,9 @@ package struct BandwidthAllocator: ~Copyable, Sendable {
         for index in 0..<self.planner.count {
             let track = self.planner.tracks[index]
             var history = self.histories[track.slot]
-            if track.plan > track.current, mode == .up || mode == .upFromNothing, !self.isSettled(track, &history, index, at: now) {
+            if track.plan > track.current, mode == .up || mode == .upFromNothing,
+                !self.isSettled(track, &history, index, at: now)
+            {
                 self.planner.tracks[index].plan = track.current
             } else if track.plan == track.current {
                 history.settlingSince = nil

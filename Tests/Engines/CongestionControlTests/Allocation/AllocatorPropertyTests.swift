@@ -146,7 +146,6 @@ struct AllocatorPropertyTests {
             ratios.append(Self.utility(requests, driver.decisions) / best)
         }
         ratios.sort()
-        let mean = ratios.reduce(0, +) / Double(ratios.count)
         #expect(ratios[ratios.count / 20] >= 0.95, "\(ratios[ratios.count / 20])")
         #expect(ratios[0] >= 0.85, "\(ratios[0])")
         #expect(ratios[ratios.count - 1] <= 1.0001)
