@@ -62,8 +62,8 @@ struct PacketCacheTests {
     }
 
     @Test(
-        "keeps a packet for a round trip + 100 ms, within 200 ms to 1 s",
-        arguments: [(0, 200), (100, 200), (300, 400), (5_000, 1_000)] as [(Int64, Int64)]
+        "keeps a packet for five tries of the subscriber, within 600 ms to 1 s",
+        arguments: [(0, 600), (75, 600), (100, 700), (5_000, 1_000)] as [(Int64, Int64)]
     )
     func retention(roundTripTime: Int64, limit: Int64) {
         var cache = PacketCache<Facts>(kind: .audio)
