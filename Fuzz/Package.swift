@@ -58,10 +58,11 @@ let package = Package(
                 "PeerSession", "MediaControl",
             ]
         ),
+        library("Audio", ["Basics"]),
         library(
             "Rooms",
             [
-                "Basics", "MediaControl", "Negotiation", .product(name: "Logging", package: "swift-log"),
+                "Basics", "Audio", "MediaControl", "Negotiation", .product(name: "Logging", package: "swift-log"),
                 .product(name: "Metrics", package: "swift-metrics"),
             ]
         ),
@@ -76,7 +77,7 @@ let package = Package(
         fuzzer("FuzzRTP", ["Basics", "RTP"]),
         fuzzer("FuzzRTCP", ["Basics", "RTP"]),
         fuzzer("FuzzSDP", ["Basics", "SDP", "ICE", "Negotiation"]),
-        fuzzer("FuzzSignalling", ["Rooms"]),
+        fuzzer("FuzzSignalling", ["Basics", "Rooms"]),
         fuzzer(
             "FuzzDemultiplexer",
             ["Basics", "STUN", "Negotiation", "PeerSession", "MediaControl", "MediaPlane", "RouterHarness"]

@@ -195,7 +195,7 @@ async def lossy(run):
                      f"{concealed:.1%} of the sound made up")
             judgement.expect(picture["gap"] <= FREEZE, f"{viewer.name}: {picture['gap']:.0f} ms without a new picture")
             judgement.expect(top >= 0.9, f"{viewer.name}: only {top:.0%} of the time at the top layer")
-            judgement.expect(video["framesDecoded"] > 25 * video["seconds"], f"{viewer.name}: {video['framesDecoded']} frames")
+            judgement.expect(video["framesDecoded"] > 20 * video["seconds"], f"{viewer.name}: {video['framesDecoded']} frames")
             # Sound is not asked for again: what is lost is made up, and now and then a little more.
             judgement.expect(concealed < 0.13, f"{viewer.name}: {concealed:.1%} of the sound is made up")
     judgement.close()

@@ -1,3 +1,4 @@
+import Basics
 import FuzzEntry
 import Rooms
 
@@ -42,7 +43,7 @@ enum FuzzSignalling {
         case .success(let message):
             require(message.name.utf8.count <= 16, "a name is fit for a label")
             if case .publish(let intents) = message { require(intents.count <= 256, "intents are bounded") }
-            if case .join(let join) = message { require(RoomNames.isValid(join.roomID), "rooms have proper names") }
+            if case .join(let join) = message { require(RoomID.isValidName(join.roomID), "rooms have proper names") }
         }
     }
 
