@@ -208,7 +208,7 @@ enum FuzzDemultiplexer {
         let section = SectionReference(session: Self.id, mid: ["4", "5"][index])
         let track = PublishedTrack(session: Self.id, mid: ["1", "2"][index])
         switch action >> 6 {
-        case 0: harness.router.setPaused(flag, for: section, at: harness.now)
+        case 0: harness.router.setPaused(flag, because: .subscriber, for: section, at: harness.now)
         case 1: harness.router.setMuted(flag, for: track, at: harness.now)
         case 2: harness.router.unbind(section, at: harness.now)
         default: try? harness.router.bind(track, to: section, at: harness.now)
