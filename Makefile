@@ -4,8 +4,9 @@
 # make fuzz   every fuzzer, SECONDS=60 each
 # make format swift-format in place
 # make bench  benchmarks
+# make floor  the server's hot path against the least that C can do; on an idle machine: docs/performance.md
 # make sim    congestion control in simulated networks, against other systems: docs/congestion-results.md
-.PHONY: run build test lint format fuzz bench sim build-dependencies test-dependencies
+.PHONY: run build test lint format fuzz bench floor sim build-dependencies test-dependencies
 SHELL := /bin/bash
 SECONDS ?= 60
 
@@ -26,6 +27,9 @@ fuzz: build-dependencies
 
 bench: build-dependencies
 	Benchmarks/run.sh
+
+floor: build-dependencies
+	Benchmarks/floor.sh
 
 sim: build-dependencies
 	swift run -c release simulation --output docs/congestion-results.md

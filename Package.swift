@@ -93,6 +93,13 @@ let package = Package(
             providers: [.apt(["libopus-dev"])]
         ),
         .target(name: "CLinux", path: "Sources/C/CLinux"),
+        // Uses Intel's multi-buffer library where its header is (libipsec-mb-dev) and loads it when the process starts.
+        .target(
+            name: "CMultiBuffer",
+            path: "Sources/C/CMultiBuffer",
+            cSettings: Context.environment["SLUICE_WITHOUT_MULTIBUFFER"] == nil
+                ? [] : [.define("SLUICE_WITHOUT_MULTIBUFFER")]
+        ),
 
         library("Basics", "Basics"),
 
@@ -104,7 +111,7 @@ let package = Package(
         // Engines: sans-IO state machines.
         library("Engines", "ICE", ["Basics", "STUN"]),
         library("Engines", "DTLS", ["Basics", "COpenSSL"]),
-        library("Engines", "SRTP", ["Basics", "COpenSSL"]),
+        library("Engines", "SRTP", ["Basics", "COpenSSL", "CMultiBuffer"]),
         library("Engines", "CongestionControl", ["Basics", "RTP"]),
         library("Engines", "Audio", ["Basics"]),
         library("Engines", "Forwarding", ["Basics", "RTP", "CongestionControl"]),
@@ -168,6 +175,7 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOWebSocket", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
@@ -176,10 +184,21 @@ let package = Package(
             path: "loadtest/LoadClient",
             swiftSettings: librarySettings
         ),
+        // Scenarios, limits and reports.
+        .target(
+            name: "LoadRunner",
+            dependencies: [
+                "Basics", "LoadClient",
+                .product(name: "Yams", package: "Yams"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
+            path: "loadtest/LoadRunner",
+            swiftSettings: librarySettings
+        ),
         .executableTarget(
             name: "sluice-load",
             dependencies: [
-                "Basics", "LoadClient", "Negotiation",
+                "Basics", "LoadClient", "LoadRunner",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "loadtest/sluice-load",
@@ -208,8 +227,14 @@ let package = Package(
         ),
         .testTarget(
             name: "LoadClientTests",
-            dependencies: ["LoadClient", "TestSupport"],
+            dependencies: ["Basics", "LoadClient", "TestSupport"],
             path: "Tests/LoadTest/LoadClientTests",
+            swiftSettings: testSettings
+        ),
+        .testTarget(
+            name: "LoadRunnerTests",
+            dependencies: ["Basics", "LoadClient", "LoadRunner", "TestSupport"],
+            path: "Tests/LoadTest/LoadRunnerTests",
             swiftSettings: testSettings
         ),
         tests("Basics", "Basics", ["Basics"]),

@@ -31,14 +31,18 @@ let package = Package(
     targets: [
         .systemLibrary(name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "openssl"),
         .target(name: "CLinux", path: "Sources/CLinux"),
+        .target(name: "CMultiBuffer", path: "Sources/CMultiBuffer"),
         .target(name: "CAllocations", path: "Sources/CAllocations"),
+        .target(name: "CHeap", path: "Sources/CHeap"),
+        .target(name: "CMeasured", path: "Sources/CMeasured"),
+        .target(name: "CTraffic", path: "Sources/CTraffic"),
         library("Basics"),
         library("STUN", ["Basics", .product(name: "Crypto", package: "swift-crypto")]),
         library("RTP", ["Basics"]),
         library("SDP", ["Basics"]),
         library("ICE", ["Basics", "STUN"]),
         library("DTLS", ["Basics", "COpenSSL"]),
-        library("SRTP", ["Basics", "COpenSSL"]),
+        library("SRTP", ["Basics", "COpenSSL", "CMultiBuffer"]),
         library("CongestionControl", ["Basics", "RTP"]),
         library("Forwarding", ["Basics", "RTP", "CongestionControl"]),
         library("Negotiation", ["Basics", "SDP", "RTP"]),
@@ -63,6 +67,26 @@ let package = Package(
         .executableTarget(
             name: "AllocationCheck",
             dependencies: ["Workloads", "CAllocations"],
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "InstructionCount",
+            dependencies: ["Workloads", "CMeasured"],
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "FloorComparison",
+            dependencies: [
+                "Basics", "CTraffic", "CongestionControl", "DTLS", "ICE", "MediaControl", "MediaPlane", "Negotiation",
+                "PeerSession", "RouterHarness", "SRTP",
+            ],
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "SessionMemory",
+            dependencies: [
+                "Basics", "CHeap", "DTLS", "MediaControl", "MediaPlane", "Negotiation", "RouterHarness", "SRTP",
+            ],
             swiftSettings: settings
         ),
         .executableTarget(

@@ -36,6 +36,7 @@ let package = Package(
     targets: [
         .systemLibrary(name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "openssl"),
         .target(name: "CLinux", path: "Sources/CLinux"),
+        .target(name: "CMultiBuffer", path: "Sources/CMultiBuffer"),
         .target(name: "CFuzzer"),
         library("FuzzEntry", ["CFuzzer"]),
         library("Basics"),
@@ -44,7 +45,7 @@ let package = Package(
         library("SDP", ["Basics"]),
         library("ICE", ["Basics", "STUN"]),
         library("DTLS", ["Basics", "COpenSSL"]),
-        library("SRTP", ["Basics", "COpenSSL"]),
+        library("SRTP", ["Basics", "COpenSSL", "CMultiBuffer"]),
         library("CongestionControl", ["Basics", "RTP"]),
         library("Forwarding", ["Basics", "RTP", "CongestionControl"]),
         library("Negotiation", ["Basics", "SDP", "RTP"]),

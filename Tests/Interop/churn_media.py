@@ -92,6 +92,8 @@ class Churn:
             self.present.pop(name, None)
             for counter in ("received", "strays", "holes"):
                 self.count(counter, getattr(client, counter))
+            if client.strays:
+                print(f"{name} in {room}: strays {client.stray_reasons}", flush=True)
             await self.end(client, name)
 
     async def end(self, client, name):

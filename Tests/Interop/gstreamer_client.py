@@ -3,8 +3,9 @@
     /usr/bin/python3 gstreamer_client.py check
     /usr/bin/python3 gstreamer_client.py publish|play URL VP8|H264
 
-`check` names what is not installed, and ends with 1 if there is such. Else: prints a JSON line each half second: frames and sounds that came, the picture's size, the state. Ends its session and
-itself at the end of standard input.
+`check` names what is not installed, and ends with 1 if there is such. Else: prints a JSON line each half second: frames
+and sounds that came, the picture's size, the state. Sends its offer when standard input says so with a line; ends its
+session and itself at the end of standard input.
 """
 import json
 import sys
@@ -40,6 +41,8 @@ class Session:
     def __init__(self, role, url, codec):
         self.url, self.codec = url, codec
         self.location = None
+        self.has_gathered = False
+        self.may_post = threading.Event()
         self.counts = {"video": 0, "audio": 0, "size": None, "errors": []}
         self.loop = GLib.MainLoop()
         if role == "publish":
@@ -99,6 +102,8 @@ class Session:
             threading.Thread(target=self.post, daemon=True).start()
 
     def post(self):
+        self.has_gathered = True
+        self.may_post.wait()
         sdp = self.peer.get_property("local-description").sdp.as_text()
         request = urllib.request.Request(self.url, sdp.encode(), {"Content-Type": "application/sdp"}, method="POST")
         try:
@@ -131,11 +136,13 @@ class Session:
     def tell(self):
         state = self.peer.get_property("connection-state").value_nick
         ice = self.peer.get_property("ice-connection-state").value_nick
-        print(json.dumps({**self.counts, "state": state, "ice": ice, "posted": self.location is not None}), flush=True)
+        steps = {"gathered": self.has_gathered, "posted": self.location is not None}
+        print(json.dumps({**self.counts, "state": state, "ice": ice, **steps}), flush=True)
         return True
 
     def end(self):
-        sys.stdin.read()
+        for _ in sys.stdin:
+            self.may_post.set()
         if self.location:
             request = urllib.request.Request(self.location, method="DELETE")
             with urllib.request.urlopen(request, timeout=5) as response:

@@ -74,6 +74,7 @@ class LightClient:
         self.sequence = random.getrandbits(15)
         self.ticks = 0
         self.received = self.strays = self.holes = 0
+        self.stray_reasons = {}
         #: By SSRC: the last sequence number with its wraps, and the middle of the last sender report's NTP time and when
         #: it came.
         self.last_sequence = {}
@@ -259,8 +260,8 @@ class LightClient:
         is_control = 64 <= data[1] & 0x7F <= 95
         try:
             packet = self.dtls._rx_srtp.unprotect_rtcp(data) if is_control else self.unprotect(data)
-        except Exception:  # noqa: BLE001: a packet of a torn-down session, or the server's mistake
-            self.strays += 1
+        except Exception as error:  # noqa: BLE001: a packet of a torn-down session, or the server's mistake
+            self.stray(f"{error} in {'RTCP' if is_control else 'RTP'}")
             return
         if is_control:
             if packet[1] == 200:
@@ -274,7 +275,7 @@ class LightClient:
         if line is None:
             line = self.by_ssrc[ssrc] = self.line_of(packet)
             if line is None:
-                self.strays += 1
+                self.stray("on no m-line")
                 return
         last = self.last_sequence.get(ssrc, sequence - 1)
         highest = last + ((sequence - last + 0x8000) & 0xFFFF) - 0x8000
@@ -283,6 +284,10 @@ class LightClient:
         self.last_sequence[ssrc] = max(highest, last, 0)
         line.packets += 1
         line.last_at = time.monotonic()
+
+    def stray(self, why):
+        self.strays += 1
+        self.stray_reasons[why] = self.stray_reasons.get(why, 0) + 1
 
     def line_of(self, packet):
         """By the MID header extension of one byte, if there is one."""

@@ -40,7 +40,7 @@ async def perform(binary, artifacts, sentence, timeout, function):
     except TimeoutError:
         failure = f"took longer than {timeout} s\n{traceback.format_exc()}"
     except Exception as error:  # noqa: BLE001: every error is the scenario's failure
-        failure = f"{error}" if isinstance(error, AssertionError) else traceback.format_exc()
+        failure = isinstance(error, AssertionError) and str(error) or traceback.format_exc()
     seconds = time.monotonic() - started
     facts = f": {'; '.join(run.facts)}" if run.facts else ""
     print(f"{'FAILED' if failure else 'passed'}  {sentence} ({seconds:.1f} s){facts}", flush=True)

@@ -61,6 +61,14 @@ window.interop ??= (() => {
         return open(pc, path, {});
     }
 
+    /** The encoder makes its next frame a key frame (WebRTC Extensions, `encodingOptions`). */
+    async function sendKeyFrame(key) {
+        const sender = sessions.get(key).pc.getSenders().find((each) => each.track?.kind === "video");
+        const parameters = sender.getParameters();
+        const encodingOptions = parameters.encodings.map(() => ({ keyFrame: true }));
+        await sender.setParameters(parameters, { encodingOptions });
+    }
+
     async function close(key) {
         const { pc, location, stream } = sessions.get(key);
         // In this order: a server that saw the connection end knows the session no more, and says 404.
@@ -104,5 +112,5 @@ window.interop ??= (() => {
             ice: pc.iceConnectionState, inbound, outbound };
     }
 
-    return { publish, play, close, numbers, sessions };
+    return { publish, play, close, numbers, sendKeyFrame, sessions };
 })();

@@ -72,7 +72,7 @@ import Testing
 
     @Test func `a joiner starts from the last key frame, and costs the publisher none`() throws {
         let seed: UInt64 = 502
-        let (call, publisher, uplink, early) = try LossIsRepairedTests.videoCall(seed: seed)
+        let (call, publisher, uplink, early, _) = try SimulatedCall.video(seed: seed)
         // Connected, and not bound to anything yet.
         let joiner = call.addClient()
         let mid = joiner.add(.video, direction: .receive)
@@ -105,7 +105,7 @@ import Testing
 
     @Test func `what was filmed while a track was muted is not sent afterwards`() throws {
         let seed: UInt64 = 503
-        let (call, publisher, uplink, subscriber) = try LossIsRepairedTests.videoCall(seed: seed)
+        let (call, publisher, uplink, subscriber, _) = try SimulatedCall.video(seed: seed)
         var camera = Camera(client: publisher, mid: uplink)
         call.run(for: .seconds(1)) { camera.film(in: call, at: $0) }
         let track = PublishedTrack(session: publisher.id, mid: uplink)

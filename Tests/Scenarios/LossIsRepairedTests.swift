@@ -10,7 +10,7 @@ import Testing
     @Test(arguments: [0.02, 0.1])
     func `what a publisher's link loses is asked for and arrives`(loss: Double) throws {
         let seed: UInt64 = 11
-        let (call, publisher, uplink, subscriber) = try Self.videoCall(seed: seed)
+        let (call, publisher, uplink, subscriber, _) = try SimulatedCall.video(seed: seed)
         call.network.setImpairment(.init(loss: loss, delay: .milliseconds(15)), of: publisher.address)
         var camera = Camera(client: publisher, mid: uplink)
         call.run(for: .seconds(10)) { camera.film(in: call, at: $0) }
@@ -26,7 +26,7 @@ import Testing
     }
 
     @Test func `a subscriber's NACK is answered through RTX with the same payload`() throws {
-        let (call, publisher, uplink, subscriber) = try Self.videoCall(seed: 12)
+        let (call, publisher, uplink, subscriber, _) = try SimulatedCall.video(seed: 12)
         var camera = Camera(client: publisher, mid: uplink)
         call.run(for: .seconds(2)) { camera.film(in: call, at: $0) }
         let lost = subscriber.packets.suffix(6).prefix(3).map(\.header.sequenceNumber)
@@ -58,7 +58,7 @@ import Testing
     }
 
     @Test func `a subscriber cannot ask for packets or key frames of a stream that it is not sent`() throws {
-        let (call, publisher, uplink, _) = try Self.videoCall(seed: 13)
+        let (call, publisher, uplink, _, _) = try SimulatedCall.video(seed: 13)
         let stranger = call.addClient()
         _ = stranger.add(.audio, direction: .receive)
         try call.negotiate(stranger)
@@ -79,7 +79,7 @@ import Testing
     }
 
     @Test func `a storm of key-frame requests becomes at most two a second`() throws {
-        let (call, publisher, uplink, subscriber) = try Self.videoCall(seed: 14)
+        let (call, publisher, uplink, subscriber, _) = try SimulatedCall.video(seed: 14)
         var camera = Camera(client: publisher, mid: uplink)
         call.run(for: .seconds(2)) { camera.film(in: call, at: $0) }
         let media = try #require(subscriber.packets.first?.header.ssrc)
@@ -95,16 +95,4 @@ import Testing
         #expect((2...11).contains(requests), "\(requests) in 5 s")
     }
 
-    static func videoCall(seed: UInt64) throws -> (SimulatedCall, SimulatedClient, String, SimulatedClient) {
-        let call = SimulatedCall(seed: seed)
-        let publisher = call.addClient()
-        let uplink = publisher.add(.video, direction: .send)
-        try call.negotiate(publisher)
-        let subscriber = call.addClient()
-        let mid = subscriber.add(.video, direction: .receive)
-        try call.negotiate(subscriber)
-        try call.bind(publisher, uplink, to: subscriber, mid)
-        #expect(call.run(upTo: .seconds(2)) { publisher.isConnected && subscriber.isConnected })
-        return (call, publisher, uplink, subscriber)
-    }
 }

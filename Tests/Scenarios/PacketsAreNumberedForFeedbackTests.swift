@@ -8,7 +8,7 @@ import Testing
 
 @Suite struct PacketsAreNumberedForFeedbackTests {
     @Test func `audio, video and retransmissions share one row of transport-wide numbers`() throws {
-        let (call, publisher, uplink, subscriber) = try LossIsRepairedTests.videoCall(seed: 331)
+        let (call, publisher, uplink, subscriber, _) = try SimulatedCall.video(seed: 331)
         let talkerUplink = publisher.add(.audio, direction: .send)
         try call.negotiate(publisher)
         let downlink = subscriber.add(.audio, direction: .receive)
@@ -40,7 +40,7 @@ import Testing
 
     @Test func `forged, doubled and late feedback harms nobody`() throws {
         let seed: UInt64 = 332
-        let (call, publisher, uplink, subscriber) = try LossIsRepairedTests.videoCall(seed: seed)
+        let (call, publisher, uplink, subscriber, _) = try SimulatedCall.video(seed: seed)
         let bystander = call.addClient()
         let mid = bystander.add(.video, direction: .receive)
         try call.negotiate(bystander)

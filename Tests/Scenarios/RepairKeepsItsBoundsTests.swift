@@ -10,7 +10,7 @@ import Testing
     @Test(arguments: [Int64(10), 75, 150])
     func `a publisher is asked again after its own round trip, not sooner`(oneWay: Int64) throws {
         let seed: UInt64 = 301
-        let (call, publisher, uplink, subscriber) = try LossIsRepairedTests.videoCall(seed: seed)
+        let (call, publisher, uplink, subscriber, _) = try SimulatedCall.video(seed: seed)
         var camera = Camera(client: publisher, mid: uplink)
         camera.usesRTX = true
         call.network.setImpairment(.init(loss: 0.05, delay: .milliseconds(oneWay)), of: publisher.address)
@@ -30,7 +30,7 @@ import Testing
 
     @Test func `retransmissions take at most 15 % of the leg's bitrate, whatever a subscriber asks for`() throws {
         let seed: UInt64 = 302
-        let (call, publisher, uplink, subscriber) = try LossIsRepairedTests.videoCall(seed: seed)
+        let (call, publisher, uplink, subscriber, _) = try SimulatedCall.video(seed: seed)
         var camera = Camera(client: publisher, mid: uplink)
         call.run(for: .seconds(1)) { camera.film(in: call, at: $0) }
         let media = try #require(subscriber.packets.first?.header.ssrc)
@@ -57,15 +57,7 @@ import Testing
     }
 
     @Test func `packets of a layer that was left are not repeated`() throws {
-        let call = SimulatedCall(seed: 303)
-        let publisher = call.addClient()
-        let uplink = publisher.add(.video, direction: .send, rids: ["q", "h", "f"])
-        try call.negotiate(publisher)
-        let subscriber = call.addClient()
-        let mid = subscriber.add(.video, direction: .receive)
-        try call.negotiate(subscriber)
-        try call.bind(publisher, uplink, to: subscriber, mid)
-        #expect(call.run(upTo: .seconds(2)) { publisher.isConnected && subscriber.isConnected })
+        let (call, publisher, uplink, subscriber, mid) = try SimulatedCall.video(seed: 303, rids: ["q", "h", "f"])
         var camera = Camera(client: publisher, mid: uplink, rids: ["q", "h", "f"])
         call.run(for: .seconds(3)) { camera.film(in: call, at: $0) }
         let media = try #require(subscriber.packets.last?.header.ssrc)

@@ -8,15 +8,7 @@ import Testing
 
 @Suite struct SimulcastTests {
     @Test func `a subscriber gets the highest layer, falls back when it goes silent, and comes back`() throws {
-        let call = SimulatedCall(seed: 21)
-        let publisher = call.addClient()
-        let uplink = publisher.add(.video, direction: .send, rids: ["q", "h", "f"])
-        try call.negotiate(publisher)
-        let subscriber = call.addClient()
-        let mid = subscriber.add(.video, direction: .receive)
-        try call.negotiate(subscriber)
-        try call.bind(publisher, uplink, to: subscriber, mid)
-        #expect(call.run(upTo: .seconds(2)) { publisher.isConnected && subscriber.isConnected })
+        let (call, publisher, uplink, subscriber, _) = try SimulatedCall.video(seed: 21, rids: ["q", "h", "f"])
         var camera = Camera(client: publisher, mid: uplink, rids: ["q", "h", "f"])
         call.run(for: .seconds(3)) { camera.film(in: call, at: $0) }
         #expect(Self.lastSelection(call)?.width == 1_280)
@@ -40,15 +32,7 @@ import Testing
     }
 
     @Test func `layers in any order of the offer are told apart by their pictures`() throws {
-        let call = SimulatedCall(seed: 22)
-        let publisher = call.addClient()
-        let uplink = publisher.add(.video, direction: .send, rids: ["big", "small"])
-        try call.negotiate(publisher)
-        let subscriber = call.addClient()
-        let mid = subscriber.add(.video, direction: .receive)
-        try call.negotiate(subscriber)
-        try call.bind(publisher, uplink, to: subscriber, mid)
-        #expect(call.run(upTo: .seconds(2)) { publisher.isConnected && subscriber.isConnected })
+        let (call, publisher, uplink, _, _) = try SimulatedCall.video(seed: 22, rids: ["big", "small"])
         // `Camera` makes the second one twice as large, so "small" comes first here and gets 320 pixels.
         var camera = Camera(client: publisher, mid: uplink, rids: ["small", "big"])
         call.run(for: .seconds(4)) { camera.film(in: call, at: $0) }
@@ -56,15 +40,7 @@ import Testing
     }
 
     @Test func `a subscriber who asks for a small picture gets the largest layer that is not larger`() throws {
-        let call = SimulatedCall(seed: 23)
-        let publisher = call.addClient()
-        let uplink = publisher.add(.video, direction: .send, rids: ["q", "h", "f"])
-        try call.negotiate(publisher)
-        let subscriber = call.addClient()
-        let mid = subscriber.add(.video, direction: .receive)
-        try call.negotiate(subscriber)
-        try call.bind(publisher, uplink, to: subscriber, mid)
-        #expect(call.run(upTo: .seconds(2)) { publisher.isConnected && subscriber.isConnected })
+        let (call, publisher, uplink, subscriber, mid) = try SimulatedCall.video(seed: 23, rids: ["q", "h", "f"])
         var camera = Camera(client: publisher, mid: uplink, rids: ["q", "h", "f"])
         call.run(for: .seconds(3)) { camera.film(in: call, at: $0) }
         let section = SectionReference(session: subscriber.id, mid: mid)

@@ -7,15 +7,7 @@ import Testing
 
 @Suite struct UnusedLayersAreToldTests {
     @Test func `publishers hear which encodings anybody has use for: more at once, fewer after 5 s`() throws {
-        let call = SimulatedCall(seed: 511)
-        let publisher = call.addClient()
-        let uplink = publisher.add(.video, direction: .send, rids: ["q", "h", "f"])
-        try call.negotiate(publisher)
-        let subscriber = call.addClient()
-        let mid = subscriber.add(.video, direction: .receive)
-        try call.negotiate(subscriber)
-        try call.bind(publisher, uplink, to: subscriber, mid)
-        #expect(call.run(upTo: .seconds(2)) { publisher.isConnected && subscriber.isConnected })
+        let (call, publisher, uplink, subscriber, mid) = try SimulatedCall.video(seed: 511, rids: ["q", "h", "f"])
         var camera = Camera(client: publisher, mid: uplink, rids: ["q", "h", "f"])
         call.run(for: .seconds(7)) { camera.film(in: call, at: $0) }
         let section = SectionReference(session: subscriber.id, mid: mid)
@@ -45,7 +37,7 @@ import Testing
     }
 
     @Test func `pauses for two reasons end when both are over`() throws {
-        let (call, publisher, uplink, subscriber) = try LossIsRepairedTests.videoCall(seed: 512)
+        let (call, publisher, uplink, subscriber, _) = try SimulatedCall.video(seed: 512)
         var camera = Camera(client: publisher, mid: uplink)
         let section = SectionReference(session: subscriber.id, mid: "0")
         call.run(for: .seconds(1)) { camera.film(in: call, at: $0) }

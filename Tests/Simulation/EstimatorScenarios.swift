@@ -246,10 +246,12 @@ private let otherPaths: [Scenario] = [
     feedbackScenario("narrow", "way back 100 kbit/s", goal: 0.75, back: LinkConfiguration(capacity: [(0, 100_000)])),
     Scenario("E17/fast", "3 M, receiver's clock +100 ppm", seconds: 600) { steady($0, seconds: 600, drift: 100) },
     Scenario("E17/slow", "3 M, receiver's clock −100 ppm", seconds: 600) { steady($0, seconds: 600, drift: -100) },
-    Scenario("E19", "2 M, marks at 5 ms (our feedback carries no marks)", seconds: 60) { trial in
+    Scenario("E19", "2 M, ECT(1), marks at 5 ms, RFC 8888 feedback", seconds: 60) { trial in
         var link = LinkConfiguration(capacity: [(0, 2_000_000)])
         link.markingThreshold = 5_000
-        let flow = trial.addEncoderFlow(on: link).metrics
+        var receiver = trial.receiver()
+        receiver.feedback = .congestionControl
+        let flow = trial.addEncoderFlow(on: link, receiver: receiver).metrics
         trial.run(60)
         return [
             .atMost("p95q ms", flow.delay(0.95, from: 10, to: 60), 15),

@@ -3,11 +3,12 @@ import CongestionControl
 /// What the command line asks for.
 struct Options: Sendable {
     static let usage = """
-        usage: simulation [--only ID,...] [--seeds N] [--rules V,S,...] [--no-baselines] [--threads N] [--seed N]
+        usage: simulation [--only ID,...] [--seeds N] [--from N] [--rules V,S,...] [--no-baselines] [--threads N] [--seed N]
                           [--output FILE] [--verbose] [--mutations] [--soak [N]]
           --only        rows, as E5,S3; a name stands for all that begin with it and a slash
           --seeds       seeds 1...N of ours, 10 if not said; baselines get at most 3
-          --rules       the estimator's rules: letters of V,S,D,P,R,L,F or none
+          --from        the first seed, 1 if not said: figures tuned on some seeds are judged on others
+          --rules       the estimator's rules: letters of V,S,D,P,R,L,F,M or none
           --output      also writes the table to a file
           --verbose     prints what happened in bins of 100 ms as CSV, of one seed (--seed N), and no table
           --mutations   turns each rule off in turn and tells which rows miss their goals
@@ -16,6 +17,7 @@ struct Options: Sendable {
 
     var only: [String] = []
     var seeds = 10
+    var firstSeed: UInt64 = 1
     var seed: UInt64 = 1
     var rules = EstimatorRules.sluice
     var hasBaselines = true
@@ -36,6 +38,9 @@ struct Options: Sendable {
             case "--seeds":
                 guard let value = rest.popFirst().flatMap(Int.init), value > 0 else { return nil }
                 self.seeds = value
+            case "--from":
+                guard let value = rest.popFirst().flatMap(UInt64.init), value < 1 << 32 else { return nil }
+                self.firstSeed = value
             case "--seed":
                 guard let value = rest.popFirst().flatMap(UInt64.init) else { return nil }
                 self.seed = value

@@ -32,7 +32,9 @@ enum Runner {
         for (row, scenario) in scenarios.enumerated() {
             for system in Self.systems(of: scenario, ours: ours, options: options) {
                 let seeds = system.isOurs ? options.seeds : min(options.seeds, Self.baselineSeeds)
-                for seed in 1...seeds { jobs.append(Job(row: row, system: system, seed: UInt64(seed))) }
+                for seed in 0..<seeds {
+                    jobs.append(Job(row: row, system: system, seed: options.firstSeed + UInt64(seed)))
+                }
             }
         }
         // Long ones first, so that no core is left with one at the end.

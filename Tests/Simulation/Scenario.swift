@@ -2,6 +2,8 @@
 struct Scenario: Sendable {
     let id: String
     let title: String
+    /// Why its goals are not met, with a figure; printed only while they are not.
+    let reason: String?
     /// Which systems it compares; ours is always one of them.
     let baselines: [System]
     /// Virtual time, for the order of work.
@@ -13,10 +15,12 @@ struct Scenario: Sendable {
         _ title: String,
         seconds: Double,
         baselines: [System] = [.googCC],
+        reason: String? = nil,
         run: @escaping @Sendable (Trial) -> [Figure]
     ) {
         self.id = id
         self.title = title
+        self.reason = reason
         self.seconds = seconds
         self.baselines = baselines
         self.run = run

@@ -48,13 +48,13 @@ private func scalableAndNot(_ structure: PublishedTrackConfiguration.Structure, 
             ] + intact(viewer)
         }
     ]
-        + [(1_000_000, 1), (1_200_000, 2), (1_450_000, 2), (1_600_000, 2), (1_750_000, 2)].map {
+        + [(1_000_000, 1), (1_200_000, 1), (1_450_000, 1), (1_600_000, 1), (1_750_000, 2)].map {
             capacity,
             spatial in
             let name = number(Double(capacity) / megabit)
             return Scenario(
                 prefix + "S2/\(name)",
-                "\(name) M: top layer needs 0.79, 1.09 or 1.54 M",
+                "\(name) M: all frames of the middle layer need 0.54 M, of the top layer 1.54 M",
                 seconds: 62,
                 baselines: systems
             ) {
@@ -65,6 +65,7 @@ private func scalableAndNot(_ structure: PublishedTrackConfiguration.Structure, 
                     .atMost("right layer s", viewer.timeToSettle(on: spatial, from: 2, to: 62), 4),
                     .atMost("flaps/30 s", viewer.flaps(from: 6, to: 62) / 56 * 30, 1),
                     .atMost("p95q ms", viewer.endpoint.metrics.delay(0.95, from: 6, to: 62), 60),
+                    .atLeast("frames/s", viewer.framesPerSecond(from: 6, to: 62), 25),
                     .told("on it", viewer.share(of: spatial, from: 6, to: 62)),
                 ] + intact(viewer)
             }
@@ -93,6 +94,7 @@ private func scalableAndNot(_ structure: PublishedTrackConfiguration.Structure, 
                 return [
                     .atLeast("on top", viewer.share(of: 2, from: 7, to: 62), 0.9),
                     .atMost("freezes/min", viewer.freezes(from: 7, to: 62) / 55 * 60, 1),
+                    .atLeast("frames/s", viewer.framesPerSecond(from: 7, to: 62), 25),
                 ] + intact(viewer)
             },
             Scenario(prefix + "S5", "4 M, 100 ms pause each 1 s", seconds: 92, baselines: systems) { trial in

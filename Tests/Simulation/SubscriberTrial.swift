@@ -29,6 +29,12 @@ struct SimulatedViewer {
         return Double(levels.count { $0 >= spatial }) / Double(levels.count)
     }
 
+    /// Pictures shown, per second.
+    func framesPerSecond(_ track: Int = 0, from: Double, to: Double) -> Double {
+        let shown = self.screen(track).shown.filter { Double($0.time) / 1e6 >= from && Double($0.time) / 1e6 < to }
+        return Double(Set(shown.map(\.picture)).count) / (to - from)
+    }
+
     /// Seconds from `start` until a layer, or a higher one, with a temporal layer or a higher one is shown.
     func timeToShow(_ spatial: Int, temporal: Int = 0, track: Int = 0, from start: Double) -> Double? {
         let frame = self.screen(track).shown.first {

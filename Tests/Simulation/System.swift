@@ -34,7 +34,7 @@ enum System: Equatable, Sendable {
 extension EstimatorRules {
     static let letters: [(letter: Character, rule: EstimatorRules)] = [
         ("V", .standingQueueVeto), ("S", .serviceRateDecrease), ("D", .drain), ("P", .goalProbing), ("R", .restore),
-        ("L", .inherentLoss), ("F", .feedbackSilence),
+        ("L", .inherentLoss), ("F", .feedbackSilence), ("M", .marks),
     ]
 
     /// - Parameter text: letters with commas, as `V,S,D`; `nil` when one is not known.

@@ -7,8 +7,10 @@ enum Table {
                 "\(result.system.name): " + result.figures.map(\.valueText).joined(separator: " · ")
             }
             guard let ours = row.ours else { continue }
+            let reason = ours.isMet ? nil : row.scenario.reason
             let cells = [
-                row.scenario.id, row.scenario.title, others.joined(separator: "<br>"),
+                row.scenario.id, row.scenario.title + (reason.map { " (\($0))" } ?? ""),
+                others.joined(separator: "<br>"),
                 ours.figures.map(\.valueText).joined(separator: " · "),
                 ours.figures.map(\.goalText).joined(separator: " · "), ours.isMet ? "ok" : "missed",
             ]

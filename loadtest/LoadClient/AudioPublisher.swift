@@ -11,12 +11,15 @@ final class AudioPublisher {
     private(set) var payloadType: UInt8 = 0
     private(set) var sequence: UInt64
     private var startedAt: Instant?
-    private var packetCount: Int64 = 0
+    /// Places of 20 ms so far, sent or silent.
+    private var place: Int64 = 0
+    private var packetCount: UInt64 = 0
     private var byteCount: UInt64 = 0
     private(set) var nextPacket = Instant.zero
     private let firstTimestamp: UInt32
     /// Nothing but silence, as DTX would send it: a packet every 400 ms.
-    var isSilent = false
+    private(set) var isSilent = false
+    private static let silentStep: Int64 = 20
 
     init(_ loop: OpusLoop, mid: String) {
         self.loop = loop
@@ -45,20 +48,31 @@ final class AudioPublisher {
         guard self.section != nil, now >= self.nextPacket else { return nil }
         let start = self.startedAt ?? now
         self.startedAt = start
-        let place = Int(self.packetCount % Int64(self.loop.packets.count))
+        let index = Int(self.place % Int64(self.loop.packets.count))
         let packet = Packet(
             sequence: self.sequence,
-            timestamp: self.firstTimestamp &+ UInt32(truncatingIfNeeded: self.packetCount * 960),
+            timestamp: self.firstTimestamp &+ UInt32(truncatingIfNeeded: self.place * 960),
             isFirst: self.packetCount == 0,
-            level: self.isSilent ? 127 : self.loop.levels[place],
-            payload: self.loop.packets[place]
+            level: self.isSilent ? 127 : self.loop.levels[index],
+            payload: self.loop.packets[index]
         )
-        let step: Int64 = self.isSilent ? 20 : 1
         self.sequence += 1
-        self.packetCount += step
+        self.packetCount += 1
+        self.place += self.isSilent ? Self.silentStep : 1
         self.byteCount += UInt64(packet.payload.count)
-        self.nextPacket = start + Nanoseconds(OpusLoop.packetDuration.count * self.packetCount)
+        self.nextPacket = start + OpusLoop.packetDuration * self.place
         return packet
+    }
+
+    /// Starts or ends silence at once.
+    func setSilent(_ isSilent: Bool, at now: Instant) {
+        guard isSilent != self.isSilent else { return }
+        self.isSilent = isSilent
+        guard !isSilent, let start = self.startedAt else { return }
+        // A talker does not wait for the next packet of its silence; time that has a packet already is not used again.
+        let spent = max(self.place - Self.silentStep + 1, 0)
+        self.place = max(spent, (now - start).count / OpusLoop.packetDuration.count)
+        self.nextPacket = start + OpusLoop.packetDuration * self.place
     }
 
     func senderReports(at now: Instant, clock: NTPAnchor) -> [SenderReport] {

@@ -5,60 +5,19 @@ import Forwarding
 import RTP
 import Synchronization
 
-/// What a peer is to publish and to receive.
-package struct PeerPlan: Sendable {
-    package var video: VideoProfile?
-    package var audio: Bool
-    /// m-lines to receive on.
-    package var receivesVideo: Int
-    package var receivesAudio: Int
-    package var audioBitrate: Bitrate
-
-    package init(
-        video: VideoProfile? = nil,
-        audio: Bool = false,
-        receivesVideo: Int = 0,
-        receivesAudio: Int = 0,
-        audioBitrate: Bitrate = .kbps(32)
-    ) {
-        self.video = video
-        self.audio = audio
-        self.receivesVideo = receivesVideo
-        self.receivesAudio = receivesAudio
-        self.audioBitrate = audioBitrate
-    }
-}
-
-/// Why a client could not be made.
-package enum LoadClientError: Error, Equatable {
-    case noSocket(errno: Int32)
-    case noCertificate
-    case noEncoder
-    case badAnswer(String)
-    case noSuchPeer
-    /// The server's HTTP answer was not the expected one.
-    case refused(status: Int, body: String)
-    case connectionFailed(String)
-}
-
 /// One thread that runs many headless peers, each on a UDP socket of its own.
 ///
 /// Peers are made and commanded from anywhere; everything of theirs is touched on the loop's thread alone.
 package final class ClientLoop: Sendable {
     private enum Command: Sendable {
-        case add(PeerID, PeerPlan, CheckedContinuation<String, any Error>)
+        case add(PeerID, PeerPlan, CheckedContinuation<PeerOffer, any Error>)
         case start(PeerID, answer: String, CheckedContinuation<Void, any Error>)
         case close(PeerID)
-        case report(CheckedContinuation<Snapshot, Never>)
+        case setSilent(PeerID, Bool)
+        case setState(PeerID, mid: String, StreamReport.State)
+        case report(CheckedContinuation<[PeerID: PeerReport], Never>)
+        case sample(CheckedContinuation<LoadSample, Never>)
         case stop
-    }
-
-    /// What all peers of a loop have seen.
-    package struct Snapshot: Sendable {
-        package var peers: [PeerID: PeerReport] = [:]
-        package var latency = LatencyHistogram()
-
-        package init() {}
     }
 
     private let inbox = Mutex<[Command]>([])
@@ -95,16 +54,15 @@ package final class ClientLoop: Sendable {
         cl_eventfd_signal(self.wakeDescriptor)
     }
 
-    /// Makes a peer. Returns its offer.
-    package func add(_ plan: PeerPlan) async throws -> (id: PeerID, offer: String) {
+    /// Makes a peer, and its offer.
+    package func add(_ plan: PeerPlan) async throws -> PeerOffer {
         let id = PeerID(
             self.nextID.withLock { next in
                 next += 1
                 return next
             }
         )
-        let offer = try await withCheckedThrowingContinuation { self.post(.add(id, plan, $0)) }
-        return (id, offer)
+        return try await withCheckedThrowingContinuation { self.post(.add(id, plan, $0)) }
     }
 
     /// Gives a peer the server's answer: it connects.
@@ -114,8 +72,19 @@ package final class ClientLoop: Sendable {
 
     package func close(_ id: PeerID) { self.post(.close(id)) }
 
-    /// What has been seen since the loop began; latencies since the last call.
-    package func snapshot() async -> Snapshot { await withCheckedContinuation { self.post(.report($0)) } }
+    /// Whether a publisher of audio is silent, as DTX sends silence.
+    package func setSilent(_ id: PeerID, _ isSilent: Bool) { self.post(.setSilent(id, isSilent)) }
+
+    /// What the signalling said of a stream that a peer receives.
+    package func setState(_ id: PeerID, mid: String, _ state: StreamReport.State) {
+        self.post(.setState(id, mid: mid, state))
+    }
+
+    /// What each peer has seen since it was made, and those that are gone.
+    package func reports() async -> [PeerID: PeerReport] { await withCheckedContinuation { self.post(.report($0)) } }
+
+    /// Sums since the loop began; latencies since the last call.
+    package func sample() async -> LoadSample { await withCheckedContinuation { self.post(.sample($0)) } }
 
     package func stop() { self.post(.stop) }
 
@@ -147,7 +116,10 @@ package final class ClientLoop: Sendable {
                             continuation.resume(throwing: error)
                         }
                     case .close(let id): self.state.close(id)
-                    case .report(let continuation): continuation.resume(returning: self.state.snapshot())
+                    case .setSilent(let id, let isSilent): self.state.setSilent(id, isSilent)
+                    case .setState(let id, let mid, let state): self.state.setState(id, mid: mid, state)
+                    case .report(let continuation): continuation.resume(returning: self.state.reports())
+                    case .sample(let continuation): continuation.resume(returning: self.state.sample())
                     case .stop:
                         self.state.closeAll()
                         return

@@ -9,6 +9,7 @@ import RTP
 @safe
 struct ClientLoopState: ~Copyable {
     private static let wakeTag = UInt64.max
+    private static let largestGroup = 63
 
     private let epoll: CInt
     private let wakeDescriptor: CInt
@@ -16,11 +17,15 @@ struct ClientLoopState: ~Copyable {
     private var egress: LoopEgress
     private var peers: [PeerID: HeadlessPeer] = [:]
     private var timers: TimerWheel
-    private let latency = HeadlessPeer.LatencySink()
-    private var opus: OpusLoop?
+    /// By group.
+    private var latencies: [HeadlessPeer.LatencySink] = []
+    private var opus: [Bitrate: OpusLoop] = [:]
     private let certificate: DTLSCertificate
-    /// Reports of peers that are gone.
+    private let store = DatagramStore()
+    /// Reports of peers that are gone, and their sums by group.
     private var ended: [PeerID: PeerReport] = [:]
+    private var endedTotals: [LoadTotals] = []
+    private var overflownDatagrams: UInt64 = 0
 
     init(wakeDescriptor: CInt) throws(LoadClientError) {
         let epoll = cl_epoll_create()
@@ -54,23 +59,33 @@ struct ClientLoopState: ~Copyable {
     // MARK: Commands
 
     mutating func add(_ id: PeerID, _ plan: PeerPlan, bindingTo address: TransportAddress) throws(LoadClientError)
-        -> String
+        -> PeerOffer
     {
         var native = cl_address(high: address.high, low: address.low, scope: address.scope, port: 0)
         let descriptor = unsafe cl_udp_socket(&native, 1 << 20, 1 << 20)
         guard descriptor >= 0 else { throw .noSocket(errno: -descriptor) }
         let port = UInt16(truncatingIfNeeded: cl_socket_local_port(descriptor))
+        let group = min(max(plan.group, 0), Self.largestGroup)
+        while self.latencies.count <= group {
+            self.latencies.append(HeadlessPeer.LatencySink())
+            self.endedTotals.append(LoadTotals())
+        }
         let peer = HeadlessPeer(
             id: id,
             descriptor: descriptor,
             address: address.withPort(port),
             certificate: self.certificate,
-            latency: self.latency,
+            latency: self.latencies[group],
+            group: group,
+            link: plan.link.doesNothing ? nil : PeerLink(plan.link, seed: plan.seed, store: self.store),
             at: Self.now()
         )
         if plan.audio {
-            if self.opus == nil { self.opus = OpusLoop(bitrate: plan.audioBitrate) }
-            guard let opus = self.opus else { throw .noEncoder }
+            guard let opus = self.opus[plan.audioBitrate] ?? OpusLoop(bitrate: plan.audioBitrate) else {
+                _ = cl_close(descriptor)
+                throw .noEncoder
+            }
+            self.opus[plan.audioBitrate] = opus
             let mid = peer.offer.add(.audio, direction: .send, codecs: [.opus], using: &peer.random)
             peer.audio = AudioPublisher(opus, mid: mid)
         }
@@ -85,10 +100,16 @@ struct ClientLoopState: ~Copyable {
         for _ in 0..<plan.receivesVideo {
             _ = peer.offer.add(.video, direction: .receive, codecs: [.vp8], using: &peer.random)
         }
+        peer.initialState = plan.bindsLater ? .unbound : .flowing
         self.peers[id] = peer
         self.timers.reserve(id.value + 1)
         _ = cl_epoll_add_readable(self.epoll, descriptor, UInt64(id.value))
-        return peer.offer.makeOffer()
+        return PeerOffer(
+            id: id,
+            sdp: peer.offer.makeOffer(),
+            audioMid: peer.audio?.mid,
+            videoMid: peer.video?.mid
+        )
     }
 
     mutating func start(_ id: PeerID, answer: String) throws(LoadClientError) {
@@ -105,6 +126,11 @@ struct ClientLoopState: ~Copyable {
         peer.close(at: now, into: &self.egress)
         self.egress.flush()
         self.ended[id] = peer.currentReport(at: now)
+        peer.add(to: &self.endedTotals[peer.group], at: now)
+        // What it saw stays, what it was does not.
+        self.endedTotals[peer.group].connected = 0
+        self.endedTotals[peer.group].pictures = [:]
+        self.overflownDatagrams += peer.overflownDatagrams
         self.timers.cancel(id.value)
         // Closing it takes it out of the epoll set.
         _ = cl_close(peer.descriptor)
@@ -114,14 +140,39 @@ struct ClientLoopState: ~Copyable {
         for id in Array(self.peers.keys) { self.close(id) }
     }
 
-    mutating func snapshot() -> ClientLoop.Snapshot {
+    func setSilent(_ id: PeerID, _ isSilent: Bool) {
+        self.peers[id]?.audio?.setSilent(isSilent, at: Self.now())
+    }
+
+    func setState(_ id: PeerID, mid: String, _ state: StreamReport.State) {
+        self.peers[id]?.setState(state, of: mid, at: Self.now())
+    }
+
+    func reports() -> [PeerID: PeerReport] {
         let now = Self.now()
-        var snapshot = ClientLoop.Snapshot()
-        snapshot.peers = self.ended
-        for (id, peer) in self.peers { snapshot.peers[id] = peer.currentReport(at: now) }
-        snapshot.latency = self.latency.histogram
-        self.latency.histogram = LatencyHistogram()
-        return snapshot
+        var reports = self.ended
+        for (id, peer) in self.peers { reports[id] = peer.currentReport(at: now) }
+        return reports
+    }
+
+    func sample() -> LoadSample {
+        let now = Self.now()
+        var sample = LoadSample()
+        for (totals, sink) in zip(self.endedTotals, self.latencies) {
+            var group = LoadSample.Group()
+            group.totals = totals
+            group.latency = sink.histogram
+            sink.histogram = LatencyHistogram()
+            sample.groups.append(group)
+        }
+        sample.overflownDatagrams = self.overflownDatagrams
+        for peer in self.peers.values {
+            peer.add(to: &sample.groups[peer.group].totals, at: now)
+            sample.overflownDatagrams += peer.overflownDatagrams
+        }
+        sample.refusedDatagrams = self.egress.refusedCount
+        sample.cpuSeconds = Double(cl_thread_cpu_nanoseconds()) / 1e9
+        return sample
     }
 
     // MARK: The loop
@@ -158,14 +209,31 @@ struct ClientLoopState: ~Copyable {
         let count = unsafe cl_receive(peer.descriptor, self.receiver)
         guard count > 0 else { return }
         let now = Self.now()
+        // The kernel counts for each socket, and tells with a drop only.
+        let overflow = UInt64(unsafe cl_receive_overflow(self.receiver))
+        peer.overflownDatagrams = max(peer.overflownDatagrams, overflow)
         for index in 0..<count {
             let length = unsafe cl_receive_length(self.receiver, index)
             guard length > 0, let bytes = unsafe cl_receive_bytes(self.receiver, index) else { continue }
-            var source = cl_address()
-            unsafe cl_receive_source(self.receiver, index, &source)
+            var address = cl_address()
+            unsafe cl_receive_source(self.receiver, index, &address)
+            let source = TransportAddress(
+                high: address.high,
+                low: address.low,
+                port: address.port,
+                scope: address.scope
+            )
+            let datagram = unsafe UnsafeMutableRawBufferPointer(start: bytes, count: Int(length))
+            let time = unsafe cl_receive_time(self.receiver, index)
+            let arrival = time > 0 ? Instant(nanoseconds: min(time, now.nanoseconds)) : now
+            if let link = peer.link {
+                unsafe link.admitFromServer(UnsafeRawBufferPointer(datagram), from: source, at: arrival)
+                continue
+            }
             unsafe peer.receive(
-                UnsafeMutableRawBufferPointer(start: bytes, count: Int(length)),
-                from: TransportAddress(high: source.high, low: source.low, port: source.port, scope: source.scope),
+                datagram,
+                from: source,
+                arrival: HeadlessPeer.Arrival(peer: arrival, machine: arrival),
                 at: now,
                 into: &self.egress
             )

@@ -4,7 +4,6 @@ import NIOHTTP1
 import NIOHTTPTypes
 import NIOHTTPTypesHTTP1
 import NIOPosix
-import NIOSSL
 
 /// One HTTP request on a connection of its own: what signalling over WHIP and WHEP takes, and the reading of `/metrics`.
 package enum HTTPExchange {
@@ -32,12 +31,7 @@ package enum HTTPExchange {
                 channel.eventLoop.makeCompletedFuture {
                     let pipeline = channel.pipeline.syncOperations
                     if server.isSecure {
-                        var configuration = TLSConfiguration.makeClientConfiguration()
-                        if acceptsAnyCertificate { configuration.certificateVerification = .none }
-                        let context = try NIOSSLContext(configuration: configuration)
-                        try pipeline.addHandler(
-                            NIOSSLClientHandler(context: context, serverHostname: server.nameForTLS)
-                        )
+                        try pipeline.addHandler(server.makeTLSHandler(acceptsAnyCertificate: acceptsAnyCertificate))
                     }
                     try pipeline.addHTTPClientHandlers()
                     try pipeline.addHandler(HTTP1ToHTTPClientCodec())

@@ -33,7 +33,7 @@ extension HeadlessPeer {
     }
 
     /// Makes a compound packet in a slot, and seals it there.
-    private func sendRTCP(into egress: inout LoopEgress, _ build: (inout RTCPWriter) -> Bool) {
+    private func sendRTCP(at now: Instant, into egress: inout LoopEgress, _ build: (inout RTCPWriter) -> Bool) {
         guard let destination = self.destination else { return }
         let slot = unsafe egress.nextSlot()
         let room = unsafe UnsafeMutableRawBufferPointer(rebasing: slot[0..<Self.largestCompound])
@@ -41,7 +41,7 @@ extension HeadlessPeer {
         guard build(&writer) else { return }
         let count = writer.count
         guard let length = unsafe self.session?.sealRTCP(length: count, in: slot), length > 0 else { return }
-        egress.commit(length, from: self.descriptor, to: destination)
+        unsafe self.transmit(length, in: slot, to: destination, at: now, into: &egress)
     }
 
     private func sendTransportFeedback(at now: Instant, into egress: inout LoopEgress) {
@@ -53,7 +53,7 @@ extension HeadlessPeer {
             let count = self.feedback.collect(at: now, into: &room)
             guard count > 0 else { return }
             var taken = 0
-            self.sendRTCP(into: &egress) { writer in
+            self.sendRTCP(at: now, into: &egress) { writer in
                 taken = self.feedbackBuilder.append(arrivals.span.extracting(first: count), to: &writer)
                 return taken > 0
             }
@@ -67,7 +67,7 @@ extension HeadlessPeer {
         var span = missing.mutableSpan
         let count = stream.collectMissing(at: now, into: &span)
         guard count > 0 else { return }
-        self.sendRTCP(into: &egress) { writer in
+        self.sendRTCP(at: now, into: &egress) { writer in
             writer.appendNACK(from: self.rtcpSSRC, about: stream.ssrc, lost: missing.span.extracting(first: count))
         }
     }
@@ -77,7 +77,9 @@ extension HeadlessPeer {
         let isFirst = stream.nextKeyFrameRequest == .zero
         stream.nextKeyFrameRequest = now + .seconds(1)
         if isFirst { return }
-        self.sendRTCP(into: &egress) { $0.appendPictureLossIndication(from: self.rtcpSSRC, about: stream.ssrc) }
+        self.sendRTCP(at: now, into: &egress) {
+            $0.appendPictureLossIndication(from: self.rtcpSSRC, about: stream.ssrc)
+        }
     }
 
     private func sendReports(at now: Instant, into egress: inout LoopEgress) {
@@ -98,7 +100,7 @@ extension HeadlessPeer {
                 blocks[count] = stream.makeReportBlock(at: now)
                 count += 1
             }
-            self.sendRTCP(into: &egress) { writer in
+            self.sendRTCP(at: now, into: &egress) { writer in
                 guard writer.appendReceiverReport(from: self.rtcpSSRC, blocks: blocks.span.extracting(first: count))
                 else { return false }
                 return writer.appendSourceDescription(of: self.rtcpSSRC, cname: "sluice-load")
@@ -112,7 +114,7 @@ extension HeadlessPeer {
         if let video = self.video { reports += video.senderReports(at: now, clock: egress.clock) }
         if let audio = self.audio { reports += audio.senderReports(at: now, clock: egress.clock) }
         for report in reports {
-            self.sendRTCP(into: &egress) { writer in
+            self.sendRTCP(at: now, into: &egress) { writer in
                 guard writer.append(report, blocks: Span()) else { return false }
                 return writer.appendSourceDescription(of: report.ssrc, cname: "sluice-load")
             }

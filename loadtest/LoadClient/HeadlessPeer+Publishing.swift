@@ -32,9 +32,13 @@ extension HeadlessPeer {
             )
             header.mid = ShortText(section.mid)
             header.audioLevel = AudioLevel(level: packet.level, hasVoice: packet.level < 60)
-            var payload = packet.payload
-            unsafe payload.withUnsafeMutableBytes { unsafe PacketStamp.write(now, to: $0) }
-            self.send(header, payload: payload, rolloverCounter: UInt32(packet.sequence >> 16), at: now, into: &egress)
+            self.send(
+                header,
+                payload: packet.payload,
+                rolloverCounter: UInt32(packet.sequence >> 16),
+                at: now,
+                into: &egress
+            )
         }
     }
 
@@ -51,7 +55,6 @@ extension HeadlessPeer {
                 let layer = video.layers[index]
                 unsafe payload.withUnsafeMutableBytes { bytes in
                     unsafe layer.write(frame, isFirst: part == 0, hasTemporalLayers: hasTemporalLayers, to: bytes)
-                    unsafe PacketStamp.write(now, to: bytes)
                 }
                 var header = OutgoingHeader(
                     marker: part == count - 1,
@@ -127,17 +130,37 @@ extension HeadlessPeer {
         let slot = unsafe egress.nextSlot()
         var span = unsafe MutableRawSpan(_unsafeBytes: slot)
         guard let layout = header.write(into: &span) else { return }
-        let length = unsafe payload.withUnsafeBytes { payload in
-            unsafe self.session?.sealRTP(
+        var departure = now
+        if let link = self.link {
+            let byteCount = layout.headerLength + payload.count + Self.sealByteCount
+            guard let time = link.admitToServer(byteCount: byteCount, at: now) else {
+                // Sent, and lost: its numbers are used up.
+                self.report.packetsSent += 1
+                return
+            }
+            departure = time
+        }
+        var payload = payload
+        let length = unsafe payload.withUnsafeMutableBytes { payload in
+            unsafe PacketStamp.write(departure, to: payload)
+            return unsafe self.session?.sealRTP(
                 headerLength: layout.headerLength,
-                payload: payload,
+                payload: UnsafeRawBufferPointer(payload),
                 rolloverCounter: rolloverCounter,
                 into: slot
             ) ?? -1
         }
-        guard length > 0 else { return }
-        egress.commit(length, from: self.descriptor, to: destination)
+        guard length > 0, length <= slot.count else { return }
+        if let link = self.link {
+            let datagram = unsafe UnsafeRawBufferPointer(rebasing: slot[0..<length])
+            unsafe link.holdToServer(datagram, to: destination, until: departure, at: now)
+        } else {
+            egress.commit(length, from: self.descriptor, to: destination)
+        }
         self.report.packetsSent += 1
         self.report.bytesSent += UInt64(length)
     }
+
+    /// What AES-GCM adds to a packet (RFC 7714 §14.2).
+    private static let sealByteCount = 16
 }

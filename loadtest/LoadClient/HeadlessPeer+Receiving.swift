@@ -3,13 +3,13 @@ import CongestionControl
 import RTP
 
 extension HeadlessPeer {
-    func receiveRTP(_ packet: UnsafeRawBufferPointer, at now: Instant) {
+    func receiveRTP(_ packet: UnsafeRawBufferPointer, arrival: Arrival) {
         let bytes = unsafe RawSpan(_unsafeBytes: packet)
         guard let header = RTPHeaderInfo(bytes, extensions: self.extensions),
             let padding = header.paddingLength(ofPlaintext: bytes)
         else { return }
         if let number = header.transportSequenceNumber(in: bytes) {
-            self.feedback.received(number, at: now)
+            self.feedback.received(number, at: arrival.peer)
             self.feedbackBuilder.mediaSSRC = header.ssrc
         }
         let end = packet.count - padding
@@ -22,7 +22,7 @@ extension HeadlessPeer {
                 timestamp: header.timestamp,
                 payload: payload,
                 isRecovered: false,
-                at: now
+                arrival: arrival
             )
         } else if let media = self.repairs[header.ssrc], let stream = self.streams[media] {
             guard let repair = RTXPayload(bytes, headerLength: header.headerLength, paddingLength: padding) else {
@@ -35,7 +35,7 @@ extension HeadlessPeer {
                 timestamp: header.timestamp,
                 payload: UnsafeRawBufferPointer(rebasing: packet[range]),
                 isRecovered: true,
-                at: now
+                arrival: arrival
             )
         }
     }
@@ -46,8 +46,9 @@ extension HeadlessPeer {
         timestamp: UInt32,
         payload: UnsafeRawBufferPointer,
         isRecovered: Bool,
-        at now: Instant
+        arrival: Arrival
     ) {
+        let now = arrival.peer
         let isNew = unsafe stream.receive(
             number: number,
             timestamp: timestamp,
@@ -62,9 +63,9 @@ extension HeadlessPeer {
             stream.noteKeyFrame(width: Int(keyFrame.width), height: Int(keyFrame.height))
         }
         self.noteMedia(at: now, isKeyFrame: isKeyFrame)
-        // What was asked for again was late by design.
-        if !isRecovered, let made = unsafe PacketStamp.read(payload) {
-            self.latency.histogram.record(nanoseconds: (now - made).count)
+        // What was asked for again, or is older than the stream (a cached key frame), was late by design.
+        if !isRecovered, let made = unsafe PacketStamp.read(payload), made >= stream.firstArrival ?? .zero {
+            self.latency.histogram.record(nanoseconds: (arrival.machine - made).count)
         }
     }
 

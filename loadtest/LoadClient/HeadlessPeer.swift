@@ -34,12 +34,29 @@ final class HeadlessPeer {
     var transportDeadline: Instant?
     var destination: TransportAddress?
     let latency: LatencySink
+    let group: Int
+    /// `nil` where the scenario leaves the network alone.
+    var link: PeerLink?
+    /// Of streams that the signalling said nothing of.
+    var initialState = StreamReport.State.flowing
+    /// By mid.
+    private var states: [String: StreamReport.State] = [:]
+    /// Datagrams that found the socket's buffer full.
+    var overflownDatagrams: UInt64 = 0
     private let certificate: DTLSCertificate
-    private let startedAt: Instant
+    let startedAt: Instant
 
-    /// Where the loop collects how long packets took.
+    /// Where the loop collects how long the packets of a group took.
     final class LatencySink {
         var histogram = LatencyHistogram()
+    }
+
+    /// When a datagram came.
+    struct Arrival {
+        /// To the peer: after its link.
+        var peer: Instant
+        /// To this machine, as the kernel says: before the link, and before the loop had time for it.
+        var machine: Instant
     }
 
     init(
@@ -48,6 +65,8 @@ final class HeadlessPeer {
         address: TransportAddress,
         certificate: DTLSCertificate,
         latency: LatencySink,
+        group: Int,
+        link: PeerLink?,
         at now: Instant
     ) {
         self.id = id
@@ -55,7 +74,11 @@ final class HeadlessPeer {
         self.address = address
         self.certificate = certificate
         self.latency = latency
+        self.group = group
+        self.link = link
         self.startedAt = now
+        self.report.group = group
+        self.report.madeAt = now
         var random = RandomSource.system
         let credentials = ICECredentials.random(using: &random)
         self.offer = ClientOffer(
@@ -109,9 +132,11 @@ final class HeadlessPeer {
     private func expect(_ section: NegotiatedSection) {
         let asksAgain = section.codecs.contains { $0.feedback.contains(.nack) }
         for remote in section.remoteSSRCs {
+            var report = StreamReport(mid: section.mid, kind: section.kind)
+            report.state = self.states[section.mid] ?? self.initialState
             self.streams[remote.media] = InboundStream(
                 ssrc: remote.media,
-                report: StreamReport(mid: section.mid, kind: section.kind),
+                report: report,
                 clockRate: section.kind == .audio ? 48_000 : 90_000,
                 asksAgain: asksAgain
             )
@@ -119,59 +144,10 @@ final class HeadlessPeer {
         }
     }
 
-    // MARK: Transport
-
-    func receive(
-        _ datagram: UnsafeMutableRawBufferPointer,
-        from source: TransportAddress,
-        at now: Instant,
-        into egress: inout LoopEgress
-    ) {
-        guard let received = unsafe self.session?.receive(datagram, from: source, to: self.address, at: now) else {
-            return
-        }
-        switch received {
-        case .rtp(let length, _):
-            unsafe self.receiveRTP(UnsafeRawBufferPointer(rebasing: datagram[0..<length]), at: now)
-        case .rtcp(let length):
-            unsafe self.receiveRTCP(UnsafeRawBufferPointer(rebasing: datagram[0..<length]), at: now, into: &egress)
-        default: break
-        }
-        self.drain(at: now, into: &egress)
-    }
-
-    /// Does what is due. Returns when to call again.
-    func advance(at now: Instant, into egress: inout LoopEgress) -> Instant {
-        if let deadline = self.transportDeadline, now >= deadline { self.session?.handleTimeout(at: now) }
-        self.drain(at: now, into: &egress)
-        if self.isConnected {
-            self.publish(at: now, into: &egress)
-            self.sendFeedback(at: now, into: &egress)
-        }
-        return min(self.transportDeadline ?? now + .milliseconds(100), self.nextMediaDeadline)
-    }
-
-    private func drain(at now: Instant, into egress: inout LoopEgress) {
-        while let output = self.session?.nextOutput() {
-            switch output {
-            case .transmit(let bytes, let to, _): egress.send(bytes, from: self.descriptor, to: to)
-            case .connected:
-                self.isConnected = true
-                self.report.connectedAfter = now - self.startedAt
-                self.nextReport = now + .milliseconds(500)
-            case .selected(let remote): self.destination = remote
-            case .ended(let reason):
-                self.isConnected = false
-                self.report.end = "\(reason)"
-            case .validated, .invalidated, .handshake: break
-            case .wait(let deadline):
-                self.transportDeadline = deadline
-                return
-            }
-        }
-    }
-
     func close(at now: Instant, into egress: inout LoopEgress) {
+        // The goodbye does not wait for the link, which is gone before it would be through.
+        self.link = nil
+        self.report.hasLeft = true
         self.session?.close(at: now)
         self.drain(at: now, into: &egress)
     }
@@ -181,10 +157,31 @@ final class HeadlessPeer {
         if isKeyFrame, self.report.firstKeyFrameAfter == nil { self.report.firstKeyFrameAfter = now - self.startedAt }
     }
 
+    var connectedAt: Instant? { self.report.connectedAfter.map { self.startedAt + $0 } }
+
+    func setState(_ state: StreamReport.State, of mid: String, at now: Instant) {
+        self.states[mid] = state
+        for stream in self.streams.values where stream.report.mid == mid { stream.setState(state, at: now) }
+    }
+
     func currentReport(at now: Instant) -> PeerReport {
         var report = self.report
-        report.streams = self.streams.values.map { $0.currentReport(at: now) }.sorted { $0.mid < $1.mid }
+        let connected = self.isConnected ? self.connectedAt : nil
+        report.streams = self.streams.values
+            .map { $0.currentReport(at: now, connected: connected) }
+            .sorted { $0.mid < $1.mid }
         return report
+    }
+
+    /// Adds what this peer has seen.
+    func add(to totals: inout LoadTotals, at now: Instant) {
+        totals.peers += 1
+        if self.isConnected { totals.connected += 1 }
+        if self.report.end != nil, !self.report.hasLeft { totals.failed += 1 }
+        totals.packetsSent += self.report.packetsSent
+        totals.bytesSent += self.report.bytesSent
+        totals.keyFrameRequests += self.report.keyFrameRequests
+        for stream in self.streams.values { stream.add(to: &totals, at: now) }
     }
 }
 

@@ -14,6 +14,10 @@ final class InboundStream {
     private(set) var reception: ReceptionStatistics
     private(set) var nacks = NACKGenerator()
     private var lastArrival: Instant?
+    /// When the first packet came, since it flows. Older ones come out of the server's key-frame cache.
+    private(set) var firstArrival: Instant?
+    /// When its state was last set.
+    private var stateSince: Instant?
     private var abandonedBefore: UInt64 = 0
     /// Nothing can be decoded before a key frame comes.
     private(set) var needsKeyFrame: Bool
@@ -53,9 +57,19 @@ final class InboundStream {
             self.report.bytesReceived += UInt64(payload.count)
             if let lastArrival { self.report.longestGap = max(self.report.longestGap, now - lastArrival) }
             self.lastArrival = now
+            if self.firstArrival == nil { self.firstArrival = now }
         }
         if unsafe payload.isEmpty { self.report.packetsPadding += 1 }
         return true
+    }
+
+    func setState(_ state: StreamReport.State, at now: Instant) {
+        guard state != self.report.state else { return }
+        // What stops and starts again has no gap.
+        self.lastArrival = nil
+        self.firstArrival = nil
+        self.stateSince = now
+        self.report.state = state
     }
 
     func noteKeyFrame(width: Int, height: Int) {
@@ -82,11 +96,31 @@ final class InboundStream {
         return count
     }
 
-    func currentReport(at now: Instant) -> StreamReport {
+    /// - Parameter connected: when the peer was.
+    func currentReport(at now: Instant, connected: Instant?) -> StreamReport {
         var report = self.report
-        report.packetsLost = self.reception.lostCount
-        report.packetsAbandoned = self.nacks.abandonedCount
-        report.isAlive = self.lastArrival.map { now - $0 < .seconds(1) } ?? false
+        report.packetsLost = self.lostCount
+        report.packetsAbandoned = self.abandonedCount
+        report.isAlive = self.isAlive(at: now)
+        if let connected, report.state == .flowing {
+            report.silence = now - max(connected, self.lastArrival ?? .zero, self.stateSince ?? .zero)
+        }
         return report
     }
+
+    func add(to totals: inout LoadTotals, at now: Instant) {
+        totals.packetsReceived += self.report.packetsReceived
+        totals.bytesReceived += self.report.bytesReceived
+        totals.packetsRecovered += self.report.packetsRecovered
+        totals.packetsOutOfOrder += self.report.packetsOutOfOrder
+        totals.packetsLost += self.lostCount
+        totals.packetsAbandoned += self.abandonedCount
+        totals.sizeChanges += self.report.sizeChanges
+        guard self.isVideo, self.report.state != .unbound else { return }
+        totals.pictures[self.isAlive(at: now) ? self.report.height : 0, default: 0] += 1
+    }
+
+    var lostCount: Int64 { self.reception.lostCount }
+    var abandonedCount: UInt64 { self.nacks.abandonedCount }
+    func isAlive(at now: Instant) -> Bool { self.lastArrival.map { now - $0 < .seconds(1) } ?? false }
 }

@@ -10,6 +10,9 @@ struct LoopEgress: ~Copyable {
 
     private let batch: OpaquePointer
     private var count = 0
+    /// Of the newest slot: what a peer sends at a time leaves together.
+    private var lastDescriptor: CInt = -1
+    private var lastAddress = TransportAddress(high: 0, low: 0, port: 0)
     private(set) var refusedCount: UInt64 = 0
     /// The wall clock of sender reports.
     let clock: NTPAnchor
@@ -32,22 +35,28 @@ struct LoopEgress: ~Copyable {
 
     mutating func commit(_ length: Int, from descriptor: CInt, to address: TransportAddress) {
         guard length > 0, length <= Self.slotByteCount else { return }
-        var native = cl_address(high: address.high, low: address.low, scope: address.scope, port: address.port)
-        unsafe cl_send_set(self.batch, CInt(self.count), descriptor, &native, CInt(length))
+        let index = CInt(self.count)
+        if self.count > 0, descriptor == self.lastDescriptor, address == self.lastAddress {
+            unsafe cl_send_append(self.batch, index, index - 1, CInt(length))
+        } else {
+            var native = cl_address(high: address.high, low: address.low, scope: address.scope, port: address.port)
+            unsafe cl_send_begin(self.batch, index, descriptor, &native, CInt(length))
+            (self.lastDescriptor, self.lastAddress) = (descriptor, address)
+        }
         self.count += 1
     }
 
-    mutating func send(_ bytes: [UInt8], from descriptor: CInt, to address: TransportAddress) {
+    mutating func send(_ bytes: UnsafeRawBufferPointer, from descriptor: CInt, to address: TransportAddress) {
         guard bytes.count <= Self.slotByteCount else { return }
         let slot = unsafe self.nextSlot()
-        unsafe slot.copyBytes(from: bytes)
+        unsafe slot.copyMemory(from: bytes)
         self.commit(bytes.count, from: descriptor, to: address)
     }
 
     mutating func flush() {
         guard self.count > 0 else { return }
         var result = cl_send_result()
-        unsafe cl_send(self.batch, CInt(self.count), &result)
+        unsafe cl_send(self.batch, &result)
         self.refusedCount += UInt64(result.refused) + UInt64(result.no_room)
         self.count = 0
     }

@@ -2,14 +2,20 @@ package import Basics
 
 /// What one peer has seen so far.
 package struct PeerReport: Sendable, Equatable {
-    /// From `start` to ICE and DTLS being up; `nil` = not yet.
+    /// When the peer was made, with its offer.
+    package var madeAt = Instant.zero
+    /// From the making of the offer to ICE and DTLS being up, signalling included; `nil` = not yet.
     package var connectedAfter: Nanoseconds?
-    /// From `start` to the first media packet that was received.
+    /// From then to the first media packet that was received.
     package var firstMediaAfter: Nanoseconds?
-    /// From `start` to the first packet of a key frame.
+    /// From then to the first packet of a key frame.
     package var firstKeyFrameAfter: Nanoseconds?
     /// Why the session is over; `nil` while it goes on.
     package var end: String?
+    /// Of `PeerPlan`.
+    package var group = 0
+    /// Closed by us.
+    package var hasLeft = false
     package var streams: [StreamReport] = []
     package var packetsSent: UInt64 = 0
     package var bytesSent: UInt64 = 0
@@ -23,8 +29,18 @@ package struct PeerReport: Sendable, Equatable {
 
 /// One stream that a peer receives.
 package struct StreamReport: Sendable, Equatable {
+    /// Whether packets are to come, as far as the client knows.
+    package enum State: Sendable, Equatable {
+        /// No track is bound to the m-line.
+        case unbound
+        case flowing
+        /// Muted, or held back by the server, which said so.
+        case paused
+    }
+
     package var mid: String
     package var kind: MediaKind
+    package var state = State.flowing
     package var packetsReceived: UInt64 = 0
     package var bytesReceived: UInt64 = 0
     /// That did not come by themselves, as RTCP counts them.
@@ -44,6 +60,8 @@ package struct StreamReport: Sendable, Equatable {
     package var longestGap = Nanoseconds.zero
     /// Whether a packet came in the last second.
     package var isAlive = false
+    /// For how long nothing has come although it should.
+    package var silence = Nanoseconds.zero
 
     package init(mid: String, kind: MediaKind) {
         self.mid = mid

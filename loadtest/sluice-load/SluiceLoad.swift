@@ -1,120 +1,108 @@
 import ArgumentParser
 import Basics
+import Dispatch
+import Foundation
 import LoadClient
+import LoadRunner
 
-/// Loads a WebRTC server with publishers and subscribers that do all that a browser does on the wire, over WHIP and WHEP,
-/// and says what became of every packet.
+/// Loads a WebRTC server with publishers and subscribers that do all that a browser does on the wire, and says what
+/// became of every packet.
 @main
 struct SluiceLoad: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sluice-load",
         abstract: "Publishers and subscribers without a browser, for load tests.",
         discussion: """
-            Each publisher gets /whip/ROOM/IDENTITY, each subscriber /whep/ROOM/IDENTITY of a publisher, so any server \
-            that speaks WHIP and WHEP can be tested; the paths are options. Forwarding latency is measured inside this \
-            process, from the making of a packet to its arrival at a subscriber.
+            With a scenario file, the file says who joins and what must hold; loadtest/README.md has its keys. Without \
+            one, the options do. Over WHIP and WHEP each publisher gets /whip/ROOM/IDENTITY and each subscriber \
+            /whep/ROOM/IDENTITY of a publisher, so any server that speaks these can be tested. Forwarding latency is \
+            measured inside this process. Exit codes: 0 all limits were kept, 1 one was not, 2 wrong use.
             """
     )
 
-    @Option(help: "The server's HTTP address.")
-    var url = "http://127.0.0.1:8080"
-    @Option(help: "Where the server's /metrics is; nothing is said of the server without it.")
-    var metrics = "http://127.0.0.1:8081"
-    @Option(help: "Bearer token for WHIP and WHEP.")
-    var token: String?
-    @Flag(name: .customLong("insecure"), help: "Accept any TLS certificate.")
-    var acceptsAnyCertificate = false
-    @Option(help: "Address that the clients' UDP sockets are bound to.")
-    var bind = "127.0.0.1"
-    @Option(help: "Path of WHIP; ROOM and IDENTITY are filled in.")
-    var whip = "/whip/ROOM/IDENTITY"
-    @Option(help: "Path of WHEP; ROOM and IDENTITY (of the publisher) are filled in.")
-    var whep = "/whep/ROOM/IDENTITY"
+    @Argument(help: "Scenario files (YAML), run one after the other.")
+    var scenarios: [String] = []
+    @OptionGroup(title: "Server")
+    var server: ServerOptions
+    @OptionGroup(title: "Scenario (in place of a file, or over it)")
+    var quick: ScenarioOptions
+    @OptionGroup(title: "Report")
+    var output: ReportOptions
+    @OptionGroup(title: "How much the server holds")
+    var search: SearchOptions
 
-    @Option(help: "Rooms, all alike.")
-    var rooms = 1
-    @Option(help: "Publishers in each room.")
-    var publishers = 1
-    @Option(help: "Subscribers in each room; each receives every publisher.")
-    var subscribers = 10
-    @Option(help: "Video of each publisher: kbit/s, `simulcast`, or 0 for none.")
-    var video = "1500"
-    @Option(help: "Bytes of RTP payload of a full video packet.")
-    var payload = 1_100
-    @Flag(inversion: .prefixedNo, help: "Whether publishers send Opus.")
-    var audio = true
-    @Option(name: .customLong("join-rate"), help: "Clients that join in a second.")
-    var joinRate = 100
-    @Option(help: "Seconds of the measurement, after all have joined.")
-    var duration = 10
-    @Option(help: "Seconds between all having joined and the measurement.")
-    var settle = 2
-    @Option(help: "Threads that run the clients.")
-    var threads = 1
-    @Flag(help: "Print one JSON object in place of the report.")
-    var json = false
-
-    func validate() throws {
-        guard ServerAddress(self.url) != nil else { throw ValidationError("--url '\(self.url)' is no HTTP address") }
-        guard TransportAddress(self.bind, port: 0) != nil else {
-            throw ValidationError("--bind '\(self.bind)' is no IP address")
+    static func main() async {
+        do {
+            // With --help it is another command.
+            var command = try Self.parseAsRoot()
+            if var load = command as? Self { try await load.run() } else { try command.run() }
+        } catch {
+            // Of the three exit codes, wrong use is 2; the library would say 64.
+            guard Self.exitCode(for: error) == .validationFailure else { Self.exit(withError: error) }
+            FileHandle.standardError.write(Data((Self.fullMessage(for: error) + "\n").utf8))
+            Foundation.exit(2)
         }
-        guard self.video == "simulcast" || Int64(self.video).map({ (0...100_000).contains($0) }) == true else {
-            throw ValidationError("--video takes kbit/s up to 100000, `simulcast`, or 0")
-        }
-        for (name, value) in [
-            ("rooms", self.rooms), ("publishers", self.publishers), ("join-rate", self.joinRate),
-            ("duration", self.duration), ("threads", self.threads),
-        ] where value < 1 {
-            throw ValidationError("--\(name) must be at least 1")
-        }
-        guard self.video != "0" || self.audio else { throw ValidationError("nothing to publish: no video, no audio") }
     }
 
-    func run() async throws {
-        guard let server = ServerAddress(self.url), let address = TransportAddress(self.bind, port: 0) else { return }
-        let run = LoadRun(
-            plan: LoadRun.Plan(
-                client: WHIPClient(
-                    server: server,
-                    token: self.token,
-                    acceptsAnyCertificate: self.acceptsAnyCertificate
-                ),
-                whipPath: self.whip,
-                whepPath: self.whep,
-                rooms: self.rooms,
-                publishers: self.publishers,
-                subscribers: self.subscribers,
-                video: self.videoProfile,
-                audio: self.audio,
-                joinRate: self.joinRate
-            ),
-            loops: try (0..<self.threads).map { _ in try ClientLoop(bindingTo: address) }
-        )
-        try await run.joinAll()
-        try await Task.sleep(for: .seconds(self.settle))
-        let before = await run.snapshot()
-        let cpuBefore = await ServerMetrics.read(self.metrics)
-        try await Task.sleep(for: .seconds(self.duration))
-        let cpuAfter = await ServerMetrics.read(self.metrics)
-        let after = await run.snapshot()
-        let result = LoadResult(
-            before: before,
-            after: after,
-            server: ServerMetrics.difference(cpuBefore, cpuAfter),
-            failedJoins: run.failedJoins,
-            seconds: Double(self.duration)
-        )
-        print(self.json ? result.json : result.text)
-        await run.leaveAll()
-        if !result.isComplete { throw ExitCode(1) }
+    mutating func run() async throws {
+        let status: Int32
+        do {
+            status = try await self.executeUntilInterrupted()
+        } catch let error as ScenarioError {
+            status = self.complain("\(error)")
+        } catch let error as UsageError {
+            status = self.complain(error.message)
+        } catch let error as LoadClientError {
+            status = self.complain("\(error)")
+        }
+        if status != 0 { throw ExitCode(status) }
     }
 
-    private var videoProfile: VideoProfile? {
-        if self.video == "simulcast" { return .simulcast }
-        guard let kilobits = Int64(self.video), kilobits > 0 else { return nil }
-        var profile = VideoProfile.single(.kbps(kilobits))
-        profile.largestPayload = self.payload
-        return profile
+    private func complain(_ text: String) -> Int32 {
+        FileHandle.standardError.write(Data("sluice-load: \(text)\n".utf8))
+        return 2
     }
+
+    /// The first interrupt ends the run early, with its report; the second ends the process.
+    private func executeUntilInterrupted() async throws -> Int32 {
+        let command = self
+        let task = Task { try await command.execute() }
+        signal(SIGINT, SIG_IGN)
+        let source = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global())
+        source.setEventHandler {
+            signal(SIGINT, SIG_DFL)
+            task.cancel()
+        }
+        source.resume()
+        defer { source.cancel() }
+        return try await task.value
+    }
+
+    private func execute() async throws -> Int32 {
+        let target = try self.server.target()
+        var scenarios: [Scenario] = []
+        for path in self.scenarios { scenarios.append(try self.quick.adjust(ScenarioReader.read(path: path))) }
+        if scenarios.isEmpty { scenarios.append(try self.quick.scenario()) }
+        let files = ProcessLimits.raiseOpenFiles()
+        for scenario in scenarios {
+            let needed = scenario.sessions * (scenario.transport == .websocket ? 2 : 1) + 300
+            guard needed <= files else {
+                throw UsageError(
+                    "\(scenario.name) needs some \(needed) open files, and \(files) are allowed: raise ulimit -n"
+                )
+            }
+        }
+        let runner = Runner(target: target, output: self.output, search: self.search, count: scenarios.count)
+        var passed = true
+        for (index, scenario) in scenarios.enumerated() {
+            if try await runner.run(scenario, number: index) == false { passed = false }
+        }
+        return passed ? 0 : 1
+    }
+}
+
+/// The command line is wrong.
+struct UsageError: Error {
+    let message: String
+    init(_ message: String) { self.message = message }
 }

@@ -2,12 +2,18 @@ import Basics
 import SRTP
 
 extension Workload {
-    /// SRTP of a video and an audio packet.
+    /// SRTP of a video and an audio packet; AES-GCM by each library that this machine has.
     static func encryption() -> [Workload] {
-        let profiles: [(SRTPProfile, String)] = [(.aeadAes128Gcm, "AES-128-GCM"), (.aes128CmSha1_80, "AES-CM, SHA-1")]
-        return profiles.flatMap { profile, name in
+        var profiles: [(SRTPProfile, SRTPLibrary, String)] = [
+            (.aeadAes128Gcm, .openSSL, "AES-128-GCM"), (.aes128CmSha1_80, .openSSL, "AES-CM, SHA-1"),
+        ]
+        if SRTPLibrary.fastest == .multiBuffer {
+            profiles.append((.aeadAes128Gcm, .multiBuffer, "AES-128-GCM by ipsec-mb"))
+            profiles.append((.aeadAes256Gcm, .multiBuffer, "AES-256-GCM by ipsec-mb"))
+        }
+        return profiles.flatMap { profile, library, name in
             [1_100, 160].flatMap { byteCount -> [Workload] in
-                guard let pair = SRTPPair(profile, byteCount: byteCount) else { return [] }
+                guard let pair = SRTPPair(profile, library, byteCount: byteCount) else { return [] }
                 return [
                     Workload("SRTP seal, \(name), \(byteCount) B") { pair.seal($0) },
                     Workload("SRTP open, \(name), \(byteCount) B") { pair.open($0) },
@@ -27,14 +33,14 @@ extension Workload {
         private let stored: [Buffer]
         private var sequence = 0
 
-        init?(_ profile: SRTPProfile, byteCount: Int) {
+        init?(_ profile: SRTPProfile, _ library: SRTPLibrary, byteCount: Int) {
             let block = Redacted((0..<profile.exporterLength).map { UInt8(truncatingIfNeeded: $0 &* 7) })
             guard let server = SRTPKeyingMaterial(profile: profile, exporterBlock: block, isServer: true),
                 let client = SRTPKeyingMaterial(profile: profile, exporterBlock: block, isServer: false)
             else { return nil }
             do {
-                self.sender = try SRTPSender(server)
-                self.receiver = try SRTPReceiver(client)
+                self.sender = try SRTPSender(server, library: library)
+                self.receiver = try SRTPReceiver(client, library: library)
             } catch { return nil }
             self.plain = Buffer(
                 Packets.rtp(payloadType: 96, ssrc: 2_000, mid: 0x31, payload: Packets.deltaFrame, byteCount: byteCount)

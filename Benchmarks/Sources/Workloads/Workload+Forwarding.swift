@@ -5,14 +5,15 @@ import Negotiation
 import RouterHarness
 
 extension Workload {
-    /// One published packet to many subscribers: opened, and for each of them rewritten and sealed with its own keys.
+    /// Published packets to many subscribers: opened, and for each subscriber rewritten and sealed with its own keys.
+    /// Video comes in batches of eight packets, as a frame does.
     ///
     /// Everything but the kernel. The publisher's own seal is part of the figure.
     static func forwarding(_ subscribers: Int) -> [Workload] {
         MediaKind.allCases.compactMap { kind in
             guard let room = ForwardingRoom(kind, subscribers: subscribers) else { return nil }
             let what = kind == .video ? "VP8, 1,100 B" : "Opus, 160 B"
-            return Workload("Forward to \(subscribers), \(what)", repetitions: 100) { room.run($0) }
+            return Workload("Forward to \(subscribers), \(what)", repetitions: 160) { room.run($0) }
         }
     }
 
@@ -20,8 +21,9 @@ extension Workload {
         private var harness: RouterHarness
         private let publisher: RouterClient
         private let subscribers: Int
-        private let plain: [UInt8]
-        private let buffer = Buffer(1_536)
+        /// What is published at a time: eight packets of video, one of audio.
+        private let batch: [[UInt8]]
+        private let buffers: [Buffer]
         private var sequence = 0
 
         init?(_ kind: MediaKind, subscribers: Int) {
@@ -49,51 +51,58 @@ extension Workload {
             self.harness = harness
             self.publisher = publisher
             self.subscribers = subscribers
-            self.plain = Packets.rtp(
+            let plain = Packets.rtp(
                 payloadType: isVideo ? 96 : 111,
                 ssrc: isVideo ? 2_000 : 1_000,
                 mid: isVideo ? 0x31 : 0x30,
                 payload: isVideo ? Packets.deltaFrame : [0xFC],
                 byteCount: isVideo ? 1_100 : 160
             )
-            self.send(
+            self.batch = Array(repeating: plain, count: isVideo ? 8 : 1)
+            self.buffers = self.batch.map { _ in Buffer(1_536) }
+            self.send([
                 isVideo
                     ? Packets.rtp(payloadType: 96, ssrc: 2_000, mid: 0x31, payload: Packets.keyFrame, byteCount: 1_100)
-                    : self.plain
-            )
+                    : plain
+            ])
             // What is made once, such as the packet cache, is made before anything is counted.
-            self.run(10)
+            self.run(16)
         }
 
+        /// - Parameter count: is rounded up to whole batches.
         func run(_ count: Int) {
-            for _ in 0..<count { self.send(self.plain) }
+            for _ in 0..<((count + self.batch.count - 1) / self.batch.count) { self.send(self.batch) }
         }
 
-        private func send(_ packet: [UInt8]) {
-            self.sequence &+= 1
-            self.harness.now = self.harness.now + .milliseconds(3)
-            let bytes = self.buffer.bytes
-            bytes.copyBytes(from: packet)
-            Packets.setSequence(self.sequence, in: bytes)
-            let length = self.publisher.seal(
-                bytes,
-                headerLength: Packets.headerLength,
-                payloadLength: packet.count - Packets.headerLength,
-                rolloverCounter: UInt32(truncatingIfNeeded: self.sequence >> 16)
-            )
-            guard length > 0 else { fatalError("not sealed") }
+        private func send(_ packets: [[UInt8]]) {
+            self.harness.now = self.harness.now + .milliseconds(20)
             // What timers left behind does not count.
             self.harness.router.flush()
             self.harness.outbox.resetCounts()
-            self.harness.router.receive(
-                UnsafeMutableRawBufferPointer(rebasing: bytes[0..<length]),
-                from: self.publisher.address,
-                socket: 0,
-                at: self.harness.now
-            )
+            self.harness.router.beginBatch()
+            for (packet, buffer) in zip(packets, self.buffers) {
+                self.sequence &+= 1
+                let bytes = buffer.bytes
+                bytes.copyBytes(from: packet)
+                Packets.setSequence(self.sequence, in: bytes)
+                let length = self.publisher.seal(
+                    bytes,
+                    headerLength: Packets.headerLength,
+                    payloadLength: packet.count - Packets.headerLength,
+                    rolloverCounter: UInt32(truncatingIfNeeded: self.sequence >> 16)
+                )
+                guard length > 0 else { fatalError("not sealed") }
+                self.harness.router.receive(
+                    UnsafeMutableRawBufferPointer(rebasing: bytes[0..<length]),
+                    from: self.publisher.address,
+                    socket: 0,
+                    at: self.harness.now
+                )
+            }
+            self.harness.router.endBatch(at: self.harness.now)
             self.harness.router.flush()
-            guard self.harness.outbox.count == self.subscribers else {
-                fatalError("\(self.harness.outbox.count) of \(self.subscribers) were sent the packet")
+            guard self.harness.outbox.count == self.subscribers * packets.count else {
+                fatalError("\(self.harness.outbox.count) of \(self.subscribers * packets.count) packets left")
             }
         }
     }

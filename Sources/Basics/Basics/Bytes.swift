@@ -45,14 +45,14 @@ extension MutableRawSpan {
 }
 
 /// Bytes ran out before the field that was being read.
-package struct Truncated: Error, Equatable {
+@usableFromInline package struct Truncated: Error, Equatable {
     package let missingByteCount: Int
 
     package init(missingByteCount: Int) { self.missingByteCount = missingByteCount }
 }
 
 /// A forward-only, bounds-checked cursor over borrowed bytes; it cannot outlive the packet it reads.
-package struct ByteReader: ~Escapable {
+@usableFromInline package struct ByteReader: ~Escapable {
     private let bytes: RawSpan
     package private(set) var offset = 0
 
@@ -85,7 +85,7 @@ package struct ByteReader: ~Escapable {
 }
 
 /// Builds a message, big-endian. For control messages only: it grows an array.
-package struct ByteWriter {
+@usableFromInline package struct ByteWriter: Sendable {
     package private(set) var bytes: [UInt8]
 
     package init(reserving capacity: Int = 128) {

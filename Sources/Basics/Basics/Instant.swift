@@ -3,14 +3,14 @@
 /// Engines never read a clock: they are handed an `Instant` with every input, which is what lets a test run hours of
 /// virtual time in milliseconds. A plain 64-bit count, because the packet path compares instants on every packet and
 /// `ContinuousClock.Instant` is 128 bits wide.
-package struct Instant: Hashable, Comparable, Sendable, BitwiseCopyable {
-    package var nanoseconds: Int64
+@usableFromInline package struct Instant: Hashable, Comparable, Sendable, BitwiseCopyable {
+    @usableFromInline package var nanoseconds: Int64
 
     @inlinable package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
-    package static let zero = Instant(nanoseconds: 0)
+    @inlinable package static var zero: Self { Instant(nanoseconds: 0) }
     /// Later than every deadline anybody sets.
-    package static let distantFuture = Instant(nanoseconds: .max)
+    @inlinable package static var distantFuture: Self { Instant(nanoseconds: .max) }
 
     @inlinable package static func < (lhs: Self, rhs: Self) -> Bool { lhs.nanoseconds < rhs.nanoseconds }
 
@@ -25,12 +25,12 @@ package struct Instant: Hashable, Comparable, Sendable, BitwiseCopyable {
 }
 
 /// A length of time, in nanoseconds. 64 bits hold 292 years.
-package struct Nanoseconds: Hashable, Comparable, Sendable, BitwiseCopyable {
-    package var count: Int64
+@usableFromInline package struct Nanoseconds: Hashable, Comparable, Sendable, BitwiseCopyable {
+    @usableFromInline package var count: Int64
 
     @inlinable package init(_ count: Int64) { self.count = count }
 
-    package static let zero = Nanoseconds(0)
+    @inlinable package static var zero: Self { Nanoseconds(0) }
 
     @inlinable package static func microseconds(_ count: Int64) -> Self { Self(count &* 1_000) }
     @inlinable package static func milliseconds(_ count: Int64) -> Self { Self(count &* 1_000_000) }
@@ -50,8 +50,8 @@ package struct Nanoseconds: Hashable, Comparable, Sendable, BitwiseCopyable {
 /// Wall-clock time as NTP counts it: seconds since 1900 in the upper 32 bits, fractions in the lower (RFC 5905 §6).
 ///
 /// Only sender reports need it; it is an input like every other reading of a clock.
-package struct NTPTime: Hashable, Sendable, BitwiseCopyable {
-    package var rawValue: UInt64
+@usableFromInline package struct NTPTime: Hashable, Sendable, BitwiseCopyable {
+    @usableFromInline package var rawValue: UInt64
 
     @inlinable package init(rawValue: UInt64) { self.rawValue = rawValue }
 

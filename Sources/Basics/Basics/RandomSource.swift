@@ -1,12 +1,12 @@
 /// Where an engine's random numbers come from: the system, or a seed that makes a run repeatable.
 ///
 /// A concrete type, so that engines can keep one without a generic parameter in every signature.
-package enum RandomSource: RandomNumberGenerator, Sendable {
+@usableFromInline package enum RandomSource: RandomNumberGenerator, Sendable {
     case system
     /// SplitMix64: fast, and of no use where secrecy matters.
     case seeded(state: UInt64)
 
-    package mutating func next() -> UInt64 {
+    @usableFromInline package mutating func next() -> UInt64 {
         switch self {
         case .system:
             var generator = SystemRandomNumberGenerator()

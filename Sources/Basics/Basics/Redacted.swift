@@ -1,9 +1,10 @@
 /// A secret, or a personal detail, that no log line or error may print by accident.
+@usableFromInline
 package struct Redacted<Value: Sendable>: Sendable, CustomStringConvertible, CustomDebugStringConvertible {
     package let value: Value
     package init(_ value: Value) { self.value = value }
-    package var description: String { "[redacted]" }
-    package var debugDescription: String { "[redacted]" }
+    @usableFromInline package var description: String { "[redacted]" }
+    @usableFromInline package var debugDescription: String { "[redacted]" }
 }
 
 extension Redacted: Equatable where Value: Equatable {}

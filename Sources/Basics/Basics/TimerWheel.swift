@@ -3,7 +3,7 @@
 /// A hashed wheel of 1,024 one-millisecond buckets: scheduling, moving and cancelling are a few loads and stores
 /// however many sessions there are, because nearly every packet moves a deadline. A deadline more than a turn ahead
 /// waits in its bucket and is looked at once a turn.
-package struct TimerWheel: ~Copyable {
+@usableFromInline package struct TimerWheel: ~Copyable, Sendable {
     private static let bucketCount = 1_024
     private static let tick: Int64 = 1_000_000
     private static let none: Int32 = -1

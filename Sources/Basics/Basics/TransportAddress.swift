@@ -2,13 +2,13 @@
 ///
 /// IPv4 is kept as the mapped IPv6 address `::ffff:a.b.c.d`, so an address has one form however it arrived and a
 /// comparison or a policy cannot be fooled by the mapped one (ATTACKS A-20). Plain integers: hashing it is two words.
-package struct TransportAddress: Hashable, Sendable, BitwiseCopyable {
+@usableFromInline package struct TransportAddress: Hashable, Sendable, BitwiseCopyable {
     /// The upper and lower 64 bits of the IPv6 address, in host order.
-    package let high: UInt64
-    package let low: UInt64
-    package let port: UInt16
+    @usableFromInline package let high: UInt64
+    @usableFromInline package let low: UInt64
+    @usableFromInline package let port: UInt16
     /// The interface of a link-local address; 0 otherwise.
-    package let scope: UInt32
+    @usableFromInline package let scope: UInt32
 
     @inlinable package init(high: UInt64, low: UInt64, port: UInt16, scope: UInt32 = 0) {
         self.high = high
@@ -70,7 +70,9 @@ extension TransportAddress: CustomStringConvertible {
         return "\(head)::\(tail)"
     }
 
-    package var description: String { self.isIPv4 ? "\(self.ip):\(self.port)" : "[\(self.ip)]:\(self.port)" }
+    @usableFromInline package var description: String {
+        self.isIPv4 ? "\(self.ip):\(self.port)" : "[\(self.ip)]:\(self.port)"
+    }
 }
 
 extension TransportAddress {

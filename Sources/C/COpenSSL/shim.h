@@ -9,6 +9,8 @@
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/obj_mac.h>
 #include <openssl/params.h>
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
@@ -17,7 +19,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
-// Swift cannot import macros that are expressions or calls: each function below is one of them, and nothing more.
+// Swift cannot import macros that are expressions or calls: each function below is one of them, and little more.
 
 // Sets the nonce and the tag to verify in one provider call.
 static inline int shim_gcm_begin_open(EVP_CIPHER_CTX *context, const unsigned char *nonce, unsigned char *tag) {
@@ -34,6 +36,28 @@ static inline int shim_gcm_get_tag(EVP_CIPHER_CTX *context, unsigned char *tag) 
         OSSL_PARAM_END,
     };
     return EVP_CIPHER_CTX_get_params(context, parameters);
+}
+
+static inline int shim_gcm_expect_tag(EVP_CIPHER_CTX *context, unsigned char *tag) {
+    return EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, 16, tag);
+}
+
+// The pseudo-random function of TLS 1.2. Here because the parameters point to their names for as long as they are used.
+static inline int shim_tls12_expand(const EVP_MD *digest, unsigned char *secret, size_t secret_length,
+                                    unsigned char *seed, size_t seed_length, unsigned char *out, size_t length) {
+    EVP_KDF *function = EVP_KDF_fetch(NULL, "TLS1-PRF", NULL);
+    EVP_KDF_CTX *context = function ? EVP_KDF_CTX_new(function) : NULL;
+    EVP_KDF_free(function);
+    if (!context) return 0;
+    const OSSL_PARAM parameters[4] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)EVP_MD_get0_name(digest), 0),
+        OSSL_PARAM_octet_string(OSSL_KDF_PARAM_SECRET, secret, secret_length),
+        OSSL_PARAM_octet_string(OSSL_KDF_PARAM_SEED, seed, seed_length),
+        OSSL_PARAM_END,
+    };
+    const int status = EVP_KDF_derive(context, out, length, parameters);
+    EVP_KDF_CTX_free(context);
+    return status;
 }
 
 static inline long shim_bio_pending(BIO *bio) { return BIO_pending(bio); }

@@ -12,6 +12,8 @@ struct PeerNegotiation {
     let session: SessionID
     private var negotiator: Negotiator
     private(set) var local: LocalTransport
+    /// Of the endpoint that answers name.
+    private let worker: Int?
     /// `nil` before the first offer.
     private(set) var negotiated: NegotiatedSession?
     /// By mid of the m-line that the server sends on.
@@ -29,6 +31,7 @@ struct PeerNegotiation {
             fingerprint: endpoint.fingerprint,
             candidates: endpoint.candidates
         )
+        self.worker = endpoint.worker
     }
 
     /// Takes an offer. Bindings of m-lines that the offer ended are dropped.
@@ -85,7 +88,8 @@ struct PeerNegotiation {
             localUsernameFragment: self.local.usernameFragment,
             localPassword: self.local.password,
             negotiated: negotiated,
-            maxBitrate: maxBitrate
+            maxBitrate: maxBitrate,
+            worker: self.worker
         )
     }
 

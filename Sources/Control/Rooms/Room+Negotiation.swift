@@ -67,7 +67,7 @@ extension Room {
         // Who may not publish is told so by `checkPublishing`; a viewer by WHEP may have a player that offers to send.
         let canPublish = participant.kind != .whep
         let canSubscribe = participant.grants.subscribe
-        var fresh = PeerNegotiation(codecs: self.settings.codecs, endpoint: self.worker.endpoint)
+        var fresh = PeerNegotiation(codecs: self.settings.codecs, endpoint: self.worker.endpointForNewSession())
         guard let current = participant.negotiation else {
             try fresh.receive(offer: sdp, canPublish: canPublish, canSubscribe: canSubscribe)
             return fresh

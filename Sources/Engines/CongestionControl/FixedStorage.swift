@@ -4,9 +4,9 @@
 /// make its owner too large to keep on the stack while it is set up. Indexes are checked: a mistake of ours stops here
 /// instead of writing over a neighbour. Callers mask their indexes, so nothing from the network can get this far.
 @safe
-package struct FixedStorage<Element: BitwiseCopyable>: ~Copyable {
+@usableFromInline package struct FixedStorage<Element: BitwiseCopyable>: ~Copyable {
     @usableFromInline let base: UnsafeMutablePointer<Element>
-    package let count: Int
+    @usableFromInline package let count: Int
 
     /// - Parameter count: 0 or more; the only allocation this value ever makes.
     @inlinable package init(repeating element: Element, count: Int) {

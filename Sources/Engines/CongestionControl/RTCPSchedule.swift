@@ -6,14 +6,15 @@ package import Basics
 /// There are two parties on each transport, so the session bandwidth rule of §6.2 always ends at its minimum interval;
 /// that is the reduced one of the AVPF profile (RFC 4585 §3.4): one second instead of five, as browsers do.
 /// Without the jitter the reports of a thousand sessions that joined together would leave together for ever.
-package struct RTCPSchedule: Sendable, BitwiseCopyable {
+@usableFromInline package struct RTCPSchedule: Sendable, BitwiseCopyable {
     private let interval: Nanoseconds
     package private(set) var nextDeadline: Instant
 
-    /// - Parameter interval: the middle one. The first report is due after half of it at the latest (§6.2).
-    package init(interval: Nanoseconds = .seconds(1), at now: Instant, using random: inout some RandomNumberGenerator) {
+    /// - Parameter interval: the middle one. The first report is due after half of it (§6.2): a session has nothing to
+    ///   report before it is connected, and that time differs between sessions by itself.
+    package init(interval: Nanoseconds = .seconds(1), at now: Instant) {
         self.interval = interval
-        self.nextDeadline = now + Nanoseconds(Int64.random(in: 0...max(interval.count / 2, 0), using: &random))
+        self.nextDeadline = now + Nanoseconds(max(interval.count / 2, 0))
     }
 
     /// Whether a report is due; if so, the next one is scheduled.

@@ -2,7 +2,7 @@ package import Basics
 
 /// The last receiver-estimated maximum bitrate (REMB, draft-alvestrand-rmcat-remb-03) of a subscriber that has no
 /// transport-wide feedback.
-package struct ReceiverEstimate: Sendable, BitwiseCopyable {
+@usableFromInline package struct ReceiverEstimate: Sendable, BitwiseCopyable {
     /// Receivers repeat it about once a second; one that has stopped says nothing about now.
     private static let validity = Nanoseconds.seconds(5)
 

@@ -1,14 +1,14 @@
-package import Basics
+public import Basics
 
 /// One packet that a subscriber's feedback has told about, for an estimator.
-package struct TransportFeedbackSample: Equatable, Sendable, BitwiseCopyable {
+@usableFromInline package struct TransportFeedbackSample: Equatable, Sendable, BitwiseCopyable {
     package let sequence: Int64
     /// On our clock.
     package let sendMicroseconds: Int64
     /// In microseconds of the receiver's clock; `nil` = reported as not received.
     package let arrivalMicroseconds: Int64?
     /// As given to `send`.
-    package let byteCount: Int
+    @usableFromInline package let byteCount: Int
     /// What left without a transport-wide number between the packet before and this one: 0...65,535 bytes.
     package let untrackedByteCount: Int
     /// The cluster that it was sent for; 0 = none.
@@ -23,8 +23,8 @@ package struct TransportFeedbackSample: Equatable, Sendable, BitwiseCopyable {
 /// It hands out the numbers itself, so the ring has no holes and twelve bytes a packet are enough. It is made with the
 /// first packet, for 512 of them, and doubles up to 8,192 (96 KiB) when a packet that feedback may still tell of would
 /// have to go. Feedback about anything older, or about what was never sent, is ignored.
-package struct TransportFeedbackHistory: ~Copyable, Sendable {
-    package static let capacity = 8_192
+@usableFromInline package struct TransportFeedbackHistory: ~Copyable, Sendable {
+    @usableFromInline package static let capacity = 8_192
     private static let initialCapacity = 512
     /// How long feedback about a packet is waited for before its slot is taken: the longest feedback interval (250 ms)
     /// and a bad round trip (4 s).
@@ -86,7 +86,7 @@ package struct TransportFeedbackHistory: ~Copyable, Sendable {
     private var newestSequence: Int64 = 0
     /// One past the newest number that any feedback has told of.
     private var reportedEnd: Int64?
-    package private(set) var acknowledgedCount: UInt64 = 0
+    @usableFromInline package private(set) var acknowledgedCount: UInt64 = 0
     /// Reported as not received, less those that a later feedback did report.
     package private(set) var lostCount: UInt64 = 0
     /// From send to the arrival of the feedback, the receiver's wait of up to 100 ms included; `nil` before the first.

@@ -1,12 +1,12 @@
-package import Basics
+public import Basics
 package import RTP
 
 /// The part of the transport-wide sequence space that the next feedback packet has to describe.
-package struct TransportFeedbackWindow: Equatable, Sendable, BitwiseCopyable {
+@usableFromInline package struct TransportFeedbackWindow: Equatable, Sendable, BitwiseCopyable {
     /// The first number described, unwrapped. It was not necessarily received.
-    package let firstSequence: Int64
+    @usableFromInline package let firstSequence: Int64
     /// How many numbers there are, the last of them received: 1...`TransportFeedbackRecorder.capacity`.
-    package let count: Int
+    @usableFromInline package let count: Int
 
     @inlinable package init(firstSequence: Int64, count: Int) {
         self.firstSequence = firstSequence
@@ -23,11 +23,12 @@ package struct TransportFeedbackWindow: Equatable, Sendable, BitwiseCopyable {
 ///     let taken = builder.append(arrivals.extracting(first: count), to: &writer)
 ///     recorder.reported(taken, at: now)
 ///
-/// Bounds: 2,048 numbers of memory (16 KiB, made with the first packet); a packet older than 500 ms or 2,048 numbers is
-/// not noted; a jump of more than 2^14 numbers starts afresh.
-package struct TransportFeedbackRecorder: ~Copyable {
+/// Bounds: 2,048 numbers of memory (2 KiB with the first packet, up to 16 KiB where half a second needs more); a packet
+/// older than 500 ms or 2,048 numbers is not noted; a jump of more than 2^14 numbers starts afresh.
+@usableFromInline package struct TransportFeedbackRecorder: ~Copyable {
     /// How many numbers one window can span.
     package static let capacity = 2_048
+    private static let firstCapacity = 256
     @usableFromInline static let maximumJump: Int64 = 1 << 14
     /// How far back a late packet is still reported; what the sender forgot by then helps nobody.
     @usableFromInline static let lateLimit = Nanoseconds.milliseconds(500)
@@ -65,9 +66,10 @@ package struct TransportFeedbackRecorder: ~Copyable {
 
     @inlinable mutating func note(_ sequence: Int64, at arrival: Instant) {
         if sequence >= self.end {
+            if sequence - self.begin >= Int64(self.arrivals.count) { self.makeRoom(for: sequence, at: arrival) }
             self.advance(to: sequence)
         } else {
-            guard sequence >= self.begin, self.arrivals[Self.slot(sequence)] == Self.notReceived else { return }
+            guard sequence >= self.begin, self.arrivals[self.slot(sequence)] == Self.notReceived else { return }
             if sequence < self.unreported {
                 // The number after it says how late it is; one that was reported long ago stays lost.
                 let next = self.firstReceived(from: sequence)
@@ -75,28 +77,45 @@ package struct TransportFeedbackRecorder: ~Copyable {
                 self.unreported = sequence
             }
         }
-        self.arrivals[Self.slot(sequence)] = arrival.nanoseconds
+        self.arrivals[self.slot(sequence)] = arrival.nanoseconds
         if self.nextFeedback == .distantFuture { self.schedule(after: arrival) }
     }
 
-    @inlinable static func slot(_ sequence: Int64) -> Int { Int(truncatingIfNeeded: sequence) & (Self.capacity - 1) }
+    @inlinable func slot(_ sequence: Int64) -> Int {
+        Int(truncatingIfNeeded: sequence) & (self.arrivals.count - 1)
+    }
+
+    /// Twice the numbers, as long as one that is to be reported or may still come late would be forgotten.
+    @usableFromInline mutating func makeRoom(for sequence: Int64, at arrival: Instant) {
+        while self.arrivals.count < Self.capacity, sequence - self.begin >= Int64(self.arrivals.count),
+            sequence - self.unreported >= Int64(self.arrivals.count)
+                || arrival.nanoseconds &- self.firstReceived(from: self.begin) < Self.lateLimit.count
+        {
+            let count = self.arrivals.count * 2
+            var larger = FixedStorage(repeating: Self.notReceived, count: count)
+            for number in self.begin..<self.end {
+                larger[Int(truncatingIfNeeded: number) & (count - 1)] = self.arrivals[self.slot(number)]
+            }
+            self.arrivals = consume larger
+        }
+    }
 
     /// Opens the window up to and including `sequence`.
     @inlinable mutating func advance(to sequence: Int64) {
-        var cleared = max(self.end, sequence - Int64(Self.capacity) + 1)
+        var cleared = max(self.end, sequence - Int64(self.arrivals.count) + 1)
         while cleared <= sequence {
-            self.arrivals[Self.slot(cleared)] = Self.notReceived
+            self.arrivals[self.slot(cleared)] = Self.notReceived
             cleared += 1
         }
         self.end = sequence + 1
-        self.begin = max(self.begin, self.end - Int64(Self.capacity))
+        self.begin = max(self.begin, self.end - Int64(self.arrivals.count))
         self.unreported = max(self.unreported, self.begin)
     }
 
     @usableFromInline func firstReceived(from sequence: Int64) -> Int64 {
         var candidate = sequence
         while candidate < self.end {
-            let arrival = self.arrivals[Self.slot(candidate)]
+            let arrival = self.arrivals[self.slot(candidate)]
             if arrival != Self.notReceived { return arrival }
             candidate += 1
         }
@@ -105,7 +124,7 @@ package struct TransportFeedbackRecorder: ~Copyable {
 
     @usableFromInline mutating func restart(at sequence: SequenceNumber) {
         if self.arrivals.count == 0 {
-            self.arrivals = FixedStorage(repeating: Self.notReceived, count: Self.capacity)
+            self.arrivals = FixedStorage(repeating: Self.notReceived, count: Self.firstCapacity)
         } else {
             self.arrivals.fill(with: Self.notReceived)
             self.resetCount += 1
@@ -137,7 +156,7 @@ package struct TransportFeedbackRecorder: ~Copyable {
     /// When a number of the current window arrived; `nil` = it has not.
     @inlinable package func arrival(of sequence: Int64) -> Instant? {
         guard sequence >= self.begin, sequence < self.end else { return nil }
-        let arrival = self.arrivals[Self.slot(sequence)]
+        let arrival = self.arrivals[self.slot(sequence)]
         return arrival == Self.notReceived ? nil : Instant(nanoseconds: arrival)
     }
 

@@ -78,6 +78,9 @@ package struct DTLSConfiguration: Sendable {
     /// Between the two copies of a flight, once something of the handshake was lost.
     package var copySpacing: Nanoseconds
     package var handshakeTimeout: Nanoseconds
+    /// Whether application data is sent and received afterwards. Without, OpenSSL's memory is given back as soon as the
+    /// handshake is finished.
+    package var carriesData: Bool
 
     package init(
         profiles: [UInt16] = [0x0007, 0x0008, 0x0001],
@@ -86,7 +89,8 @@ package struct DTLSConfiguration: Sendable {
         longestRetransmission: Nanoseconds = .seconds(2),
         resendSpacing: Nanoseconds = .milliseconds(20),
         copySpacing: Nanoseconds = .milliseconds(10),
-        handshakeTimeout: Nanoseconds = .seconds(30)
+        handshakeTimeout: Nanoseconds = .seconds(30),
+        carriesData: Bool = true
     ) {
         self.profiles = profiles
         self.maximumDatagramSize = maximumDatagramSize
@@ -95,6 +99,7 @@ package struct DTLSConfiguration: Sendable {
         self.resendSpacing = resendSpacing
         self.copySpacing = copySpacing
         self.handshakeTimeout = handshakeTimeout
+        self.carriesData = carriesData
     }
 
     /// OpenSSL's names of `profiles`.

@@ -7,7 +7,8 @@ import COpenSSL
 /// are handed in, not OpenSSL's clock: the session keeps its last flight and sends the same records again. A
 /// receiver's replay protection drops those that had arrived, and takes those that had not.
 ///
-/// Holds, before its peer is known, less than 64 KiB, and for no longer than `handshakeTimeout` (ATTACKS A-07).
+/// Holds, before its peer is known, less than 64 KiB, and for no longer than `handshakeTimeout` (ATTACKS A-07). Holds
+/// less than 2 KiB from then on, unless it is to carry data.
 @safe package struct DTLSSession: ~Copyable {
     package enum Role: Sendable { case client, server }
 
@@ -16,9 +17,12 @@ import COpenSSL
     package let role: Role
     package private(set) var counters = DTLSCounters()
 
-    private let session: OpaquePointer
+    /// OpenSSL's, which owns `input` and `output`; `nil` once it was given back.
+    private var session: OpaquePointer?
     private let input: OpaquePointer
     private let output: OpaquePointer
+    /// In place of `session` from then on.
+    private var remainder: DTLSRemainder?
     private let verification: DTLSPeerVerification
     private let configuration: DTLSConfiguration
     private let filter: DTLSRecordFilter
@@ -92,6 +96,21 @@ import COpenSSL
 
     deinit { unsafe SSL_free(self.session) }
 
+    /// Gives OpenSSL's memory back and keeps what may still be needed: our last flight, close_notify, and the peer's
+    /// key for its alerts.
+    private mutating func release() {
+        guard
+            !self.configuration.carriesData, let session = unsafe self.session,
+            let key = unsafe DTLSRecordKey(ofPeer: session, isServer: self.role == .server)
+        else { return }
+        self.reserveBuffers()
+        ERR_clear_error()
+        unsafe SSL_shutdown(session)
+        self.remainder = DTLSRemainder(closeNotify: self.takeWritten(), peerKey: key)
+        unsafe SSL_free(session)
+        unsafe self.session = nil
+    }
+
     // MARK: - Inputs
 
     /// Takes one datagram from the address that ICE has authenticated for this session.
@@ -114,7 +133,7 @@ import COpenSSL
                 isPeerRepeating = isPeerRepeating || record.content == .handshake
             case (.connected, _):
                 let count = self.outputs.count
-                self.feed(bytes, at: now)
+                self.handleProtected(bytes, at: now)
                 isPeerRepeating = isPeerRepeating || record.content == .handshake && self.outputs.count == count
             }
             self.feedHeld(at: now)
@@ -133,7 +152,7 @@ import COpenSSL
         guard let deadline = self.timer.deadline, now >= deadline, !self.lastFlight.isEmpty else { return }
         self.timer.timedOut()
         ERR_clear_error()
-        if self.role == .client, unsafe shim_dtls_handle_timeout(self.session) > 0 {
+        if self.role == .client, self.phase == .handshaking, unsafe shim_dtls_handle_timeout(self.session) > 0 {
             self.collectOutput(at: now, isRepetition: true)
             self.counters.retransmissions += 1
         } else {
@@ -162,13 +181,16 @@ import COpenSSL
     /// Sends one record of application data, such as an SCTP packet.
     ///
     /// - Parameter bytes: 1 to 1,100.
-    /// - Returns: false when not connected or the length is outside that range.
+    /// - Returns: false when not connected, when the length is outside that range, and without
+    ///   `DTLSConfiguration.carriesData`.
     package mutating func send(_ bytes: [UInt8], at now: Instant) -> Bool {
-        guard self.phase == .connected, (1...1_100).contains(bytes.count) else { return false }
+        guard let session = unsafe self.session, self.phase == .connected, (1...1_100).contains(bytes.count) else {
+            return false
+        }
         self.reserveBuffers()
         defer { self.releaseBuffers() }
         ERR_clear_error()
-        guard unsafe SSL_write(self.session, bytes, CInt(bytes.count)) == CInt(bytes.count) else { return false }
+        guard unsafe SSL_write(session, bytes, CInt(bytes.count)) == CInt(bytes.count) else { return false }
         self.collectOutput(at: now)
         return true
     }
@@ -176,7 +198,9 @@ import COpenSSL
     /// Says close_notify and ends the session: only the outputs that are left may still be taken.
     package mutating func shutdown(at now: Instant) {
         guard self.phase != .ended else { return }
-        if self.phase == .connected {
+        if let remainder = self.remainder {
+            self.outputs.append(.transmit(remainder.closeNotify))
+        } else if self.phase == .connected {
             self.reserveBuffers()
             ERR_clear_error()
             unsafe SSL_shutdown(self.session)
@@ -208,6 +232,23 @@ import COpenSSL
         return false
     }
 
+    /// A record of the epoch that the keys are for, on a finished association.
+    private mutating func handleProtected(_ record: [UInt8], at now: Instant) {
+        guard unsafe self.session == nil else {
+            self.feed(record, at: now)
+            return
+        }
+        switch self.remainder?.alert(in: record) {
+        case .closeNotify?:
+            self.shutdown(at: now)
+            self.outputs.append(.closed)
+        case .fatal?:
+            self.end(.failed(.association(reason: "fatal alert")))
+        case nil:
+            if record.first == 21 { self.counters.ignoredAlerts += 1 }
+        }
+    }
+
     /// Hands on what came too early. OpenSSL 3.0 would throw an early ChangeCipherSpec away, and keep every record of
     /// the next epoch in a buffer of 16 KB.
     private mutating func feedHeld(at now: Instant) {
@@ -226,14 +267,16 @@ import COpenSSL
             guard state == (self.role == .server ? TLS_ST_SR_CHANGE : TLS_ST_CR_CHANGE) else { return }
         }
         guard self.phase != .ended, !self.held.protected.isEmpty else { return }
-        for record in self.held.takeProtected() where self.phase != .ended { self.feed(record, at: now) }
+        for record in self.held.takeProtected() where self.phase != .ended {
+            if self.phase == .connected { self.handleProtected(record, at: now) } else { self.feed(record, at: now) }
+        }
     }
 
     private mutating func feed(_ record: [UInt8], at now: Instant) {
         unsafe BIO_write(self.input, record, CInt(record.count))
         self.advance(at: now)
         // What OpenSSL left of one record must not become the start of the next.
-        _ = unsafe shim_bio_reset(self.input)
+        if unsafe self.session != nil { _ = unsafe shim_bio_reset(self.input) }
     }
 
     // MARK: - OpenSSL
@@ -249,11 +292,14 @@ import COpenSSL
                 self.end(.failed(self.handshakeFailure()))
             }
         }
-        if self.phase == .connected { self.readApplicationData(at: now) }
+        if self.phase == .connected, unsafe self.session != nil { self.readApplicationData(at: now) }
     }
 
     private mutating func finishHandshake(at now: Instant) {
-        guard let peer = unsafe self.verification.verifiedPeer(of: self.session) else {
+        guard
+            let session = unsafe self.session,
+            let peer = unsafe self.verification.verifiedPeer(of: session)
+        else {
             self.outputs.removeAll()
             self.end(.failed(.fingerprintMismatch))
             return
@@ -272,6 +318,7 @@ import COpenSSL
             self.timer.stop()
         }
         self.outputs.append(.connected(keys))
+        self.release()
     }
 
     private mutating func readApplicationData(at now: Instant) {
@@ -301,8 +348,8 @@ import COpenSSL
     /// Gives 18 KB back while the session waits. OpenSSL makes the buffers anew when it reads, but not when it writes:
     /// it would write to address zero. A client that waits for the server may have to write first, and keeps them.
     private func releaseBuffers() {
-        guard self.role == .server || self.phase == .connected else { return }
-        unsafe SSL_free_buffers(self.session)
+        guard let session = unsafe self.session, self.role == .server || self.phase == .connected else { return }
+        unsafe SSL_free_buffers(session)
     }
 
     /// Before anything is written on a connected session.
@@ -325,6 +372,7 @@ import COpenSSL
 
     private mutating func end(_ last: DTLSOutput?) {
         self.phase = .ended
+        self.remainder = nil
         self.timer.stop()
         self.lastFlight = []
         self.held = HeldRecords()
@@ -333,11 +381,17 @@ import COpenSSL
 
     // MARK: - Flights
 
-    private mutating func collectOutput(at now: Instant, isRepetition: Bool = false) {
+    /// What OpenSSL has written since the last time; it is there still.
+    private func takeWritten() -> [UInt8] {
         let count = unsafe shim_bio_pending(self.output)
-        guard count > 0 else { return }
+        guard count > 0 else { return [] }
         var bytes = [UInt8](repeating: 0, count: count)
-        guard unsafe BIO_read(self.output, &bytes, CInt(count)) == CInt(count) else { return }
+        return unsafe BIO_read(self.output, &bytes, CInt(count)) == CInt(count) ? bytes : []
+    }
+
+    private mutating func collectOutput(at now: Instant, isRepetition: Bool = false) {
+        let bytes = self.takeWritten()
+        guard !bytes.isEmpty else { return }
         let flight = packDatagrams(bytes, limit: self.configuration.maximumDatagramSize)
         for datagram in flight.datagrams { self.outputs.append(.transmit(datagram)) }
         guard flight.isHandshake else { return }

@@ -5,7 +5,7 @@ package import RTP
 /// and the receiver is told which decode targets it can still decode (AV1 RTP 1.0 appendix A.4.4).
 ///
 /// Frame numbers of frames that are left out stay out: references are differences of them.
-package struct DescriptorRewriter: Sendable, BitwiseCopyable {
+@usableFromInline package struct DescriptorRewriter: Sendable, BitwiseCopyable {
     /// A changed mask goes with every packet for this long, so that one is sure to arrive.
     private static let announcementTime = Nanoseconds.seconds(1)
 

@@ -1,7 +1,7 @@
 import Basics
 
 /// Why a subscriber's picture stands although packets of it arrive.
-package enum ForwardingStall: UInt8, Hashable, Sendable, BitwiseCopyable {
+@usableFromInline package enum ForwardingStall: UInt8, Hashable, Sendable, BitwiseCopyable {
     /// Frames begin, and none becomes whole.
     case incompleteFrames
     /// Every frame is decoded from one that the subscriber was not sent.
@@ -55,8 +55,6 @@ struct FrameFilter: Sendable, BitwiseCopyable {
     private var known: UInt128 = 0
     /// It is sent; before it is `known`: a frame that was sent is decoded from it, so it will be.
     private var forwarded: UInt128 = 0
-    /// Its last packet ends the picture.
-    private var ends: UInt128 = 0
     private var highest = Self.noFrame
     /// What is before this frame was never sent.
     private var start: Int64 = .max
@@ -156,7 +154,7 @@ struct FrameFilter: Sendable, BitwiseCopyable {
             let bit = UInt128(1) << UInt128(age)
             if self.known & bit != 0 {
                 self.lastForwards = self.forwarded & bit != 0
-                self.lastEnds = self.ends & bit != 0
+                self.lastEnds = self.lastForwards && self.endsPicture(info)
             } else {
                 self.settleLate(info, isPromised: self.forwarded & bit != 0, at: now)
             }
@@ -388,11 +386,9 @@ struct FrameFilter: Sendable, BitwiseCopyable {
         if count >= Self.depth {
             self.known = 0
             self.forwarded = 0
-            self.ends = 0
         } else {
             self.known <<= UInt128(count)
             self.forwarded <<= UInt128(count)
-            self.ends <<= UInt128(count)
         }
         self.highest += count
     }
@@ -402,13 +398,16 @@ struct FrameFilter: Sendable, BitwiseCopyable {
         self.known |= bit
         self.lastFrame = info.frame
         self.lastForwards = forwards
-        let top = age == 0 ? self.spatialID : self.regime(of: info.frame).spatialID
-        self.lastEnds = forwards && info.flags.contains(.layered) && Int8(bitPattern: info.spatialID) == top
+        self.lastEnds = forwards && self.endsPicture(info)
         if forwards {
             self.forwarded |= bit
             self.lastSent = max(self.lastSent, info.frame)
         }
-        if self.lastEnds { self.ends |= bit }
+    }
+
+    /// Its last packet is the last of the picture for this subscriber.
+    private func endsPicture(_ info: FrameInfo) -> Bool {
+        info.flags.contains(.layered) && Int8(bitPattern: info.spatialID) == self.regime(of: info.frame).spatialID
     }
 
     /// Of the last 64 frames, those that were sent or will be, for packets that come after the stream was left.

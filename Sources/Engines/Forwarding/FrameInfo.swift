@@ -1,7 +1,7 @@
 /// A set of layers, spatial 0...3 by temporal 0...3: what an operating point (spatial, temporal) is a member of.
 ///
 /// In the packets of a frame it says: this frame is part of what a subscriber at these operating points is sent.
-package struct LayerSet: Hashable, Sendable, BitwiseCopyable {
+@usableFromInline package struct LayerSet: Hashable, Sendable, BitwiseCopyable {
     /// Bit 4 * spatial + temporal.
     @usableFromInline package var bits: UInt16
 
@@ -30,9 +30,9 @@ package struct LayerSet: Hashable, Sendable, BitwiseCopyable {
 }
 
 /// What one packet is of its frame, read once for all subscribers (`FrameReader`).
-package struct FrameInfo: Sendable, BitwiseCopyable {
-    package struct Flags: OptionSet, Sendable, BitwiseCopyable {
-        package let rawValue: UInt16
+@usableFromInline package struct FrameInfo: Sendable, BitwiseCopyable {
+    @usableFromInline package struct Flags: OptionSet, Sendable, BitwiseCopyable {
+        @usableFromInline package let rawValue: UInt16
         @inlinable package init(rawValue: UInt16) { self.rawValue = rawValue }
 
         /// Layers may be chosen by frame; without it frames are passed as they come (no descriptor, one layer).
@@ -44,9 +44,9 @@ package struct FrameInfo: Sendable, BitwiseCopyable {
         /// The last packet of the frame; with spatial layers not necessarily of the picture.
         package static let last = Flags(rawValue: 8)
         /// The first packet of a key picture: where a subscriber may start.
-        package static let keyStart = Flags(rawValue: 16)
+        @usableFromInline package static let keyStart = Flags(rawValue: 16)
         /// No packet of the stream with a higher sequence number has come yet.
-        package static let newest = Flags(rawValue: 32)
+        @usableFromInline package static let newest = Flags(rawValue: 32)
         /// With this packet all of a frame has come: of this one, or of the one before.
         package static let completes = Flags(rawValue: 64)
         /// Its dependency descriptor was read.
@@ -63,7 +63,7 @@ package struct FrameInfo: Sendable, BitwiseCopyable {
     package var sequence: Int64 = 0
     /// Of the picture that the frame belongs to.
     package var timestamp: UInt32 = 0
-    package var flags: Flags = []
+    @usableFromInline package var flags: Flags = []
     /// The operating points that the frame belongs to.
     package var members = LayerSet.all
     /// Those that may begin with it, when it can be decoded.

@@ -4,15 +4,21 @@ import RTP
 /// The rules by which a packet is read, one function each.
 extension FrameReader {
     /// No layers that could be told apart: frames are pictures, known by their timestamps.
-    mutating func readWhole(_ info: inout FrameInfo, isKeyFrameStart: Bool, marker: Bool) {
+    /// - Parameters:
+    ///   - isKeyFrame: several packets of a picture may say so: H.264's parameter sets, and the slices behind them.
+    ///   - mayBegin: nothing that a decoder needs is missing in front of the packet.
+    mutating func readWhole(_ info: inout FrameInfo, isKeyFrame: Bool, mayBegin: Bool, marker: Bool) {
         let before = self.highestFrame
         info.frame = self.takeFrame(
             info.timestamp,
             modulus: 1 << 32,
             scale: 1,
-            restarts: isKeyFrameStart && info.flags.contains(.newest)
+            restarts: isKeyFrame && info.flags.contains(.newest)
         )
-        if isKeyFrameStart { info.flags.formUnion([.keyStart, .first]) }
+        if isKeyFrame, mayBegin, info.frame != self.lastKeyPicture {
+            self.lastKeyPicture = info.frame
+            info.flags.formUnion([.keyStart, .first])
+        }
         // Behind the marker of the frame before; streams without markers are taken to be whole.
         if info.sequence == self.lastMarkerSequence &+ 1 || before == .min { info.flags.insert(.first) }
         if marker { info.flags.insert(.last) }

@@ -4,7 +4,7 @@ package import RTP
 /// dependency descriptor where there is one, else by the VP8 or VP9 payload descriptor, else only that it is a packet.
 ///
 /// Which of these counts is settled at each key frame. About 6 KiB, no allocation.
-package struct FrameReader: Sendable, BitwiseCopyable {
+@usableFromInline package struct FrameReader: Sendable, BitwiseCopyable {
     enum Rules: UInt8, BitwiseCopyable { case whole, vp8, vp9, descriptor }
 
     /// Between numbers that have nothing to do with each other, so that nobody remembers the ones as the others.
@@ -13,6 +13,10 @@ package struct FrameReader: Sendable, BitwiseCopyable {
     private(set) var rules = Rules.whole
     private var hasStarted = false
     private var highestSequence = Int64.min
+    /// The same with padding.
+    private var highestOfAll = Int64.min
+    /// The frame of the last key picture that was told, where frames are pictures.
+    var lastKeyPicture = Int64.min
     private(set) var highestFrame = Int64.min
     /// The publisher's own number of the newest frame, unwrapped; frame = number * scale + layer + `shift`.
     private var highestNumber: Int64 = 0
@@ -42,6 +46,8 @@ package struct FrameReader: Sendable, BitwiseCopyable {
     package func replaying() -> FrameReader {
         var copy = self
         copy.highestSequence = .min
+        copy.highestOfAll = .min
+        copy.lastKeyPicture = .min
         copy.highestFrame = .min
         copy.completion = FrameCompletion()
         copy.lastMarkerSequence = .min
@@ -53,6 +59,8 @@ package struct FrameReader: Sendable, BitwiseCopyable {
     ///   - sequence: the publisher's, unwrapped.
     ///   - payload: what the payload format says.
     ///   - isKeyFrameStart: as the payload format tells it; a descriptor with a structure tells it too.
+    ///   - hasParameters: false where what a decoder needs first may be in a packet before this one (H.264's parameter
+    ///     sets): then the picture does not begin here if the packet before has not come.
     ///   - descriptor: the value of the dependency descriptor extension; empty = none.
     package mutating func read(
         sequence: Int64,
@@ -60,6 +68,7 @@ package struct FrameReader: Sendable, BitwiseCopyable {
         marker: Bool,
         payload: PayloadDescriptor,
         isKeyFrameStart: Bool,
+        hasParameters: Bool = true,
         descriptor: RawSpan
     ) -> FrameInfo {
         var info = FrameInfo()
@@ -69,12 +78,15 @@ package struct FrameReader: Sendable, BitwiseCopyable {
             info.flags.insert(.newest)
             self.highestSequence = sequence
         }
+        let mayBegin = hasParameters || self.highestOfAll == .min || sequence == self.highestOfAll + 1
+        self.highestOfAll = max(self.highestOfAll, sequence)
         self.hasTakenStructure = false
         if isKeyFrameStart || !self.hasStarted || DependencyDescriptor.hasStructure(descriptor) {
             self.settleRules(info, payload, descriptor)
         }
         switch self.rules {
-        case .whole: self.readWhole(&info, isKeyFrameStart: isKeyFrameStart, marker: marker)
+        case .whole:
+            self.readWhole(&info, isKeyFrame: isKeyFrameStart, mayBegin: mayBegin, marker: marker)
         case .vp8: self.readVP8(&info, payload, marker: marker)
         case .vp9: self.readVP9(&info, payload)
         case .descriptor: self.readDescriptor(&info, descriptor)
@@ -94,6 +106,9 @@ package struct FrameReader: Sendable, BitwiseCopyable {
         if isComplete { info.flags.insert(.completes) }
         return info
     }
+
+    /// A packet without a payload went by: it is of no frame, and its number is not missing.
+    package mutating func notePadding(sequence: Int64) { self.highestOfAll = max(self.highestOfAll, sequence) }
 
     // MARK: - Numbers of frames
 

@@ -1,14 +1,14 @@
 package import Basics
 
 /// What a joiner may be started from.
-package enum KeyFrameReplay: Equatable, Sendable {
+@usableFromInline package enum KeyFrameReplay: Equatable, Sendable {
     /// These packets, by the publisher's number, in this order; those that the `PacketCache` does not have were padding,
     /// or are still on their way.
     case packets(ClosedRange<Int64>, byteCount: Int)
     case unusable(KeyFrameReplayObstacle)
 }
 
-package enum KeyFrameReplayObstacle: Equatable, Sendable {
+@usableFromInline package enum KeyFrameReplayObstacle: Equatable, Sendable {
     /// No key frame has come yet.
     case noKeyFrame
     /// The last one is more than a second old.
@@ -23,7 +23,7 @@ package enum KeyFrameReplayObstacle: Equatable, Sendable {
 /// start from them instead of costing everyone a key frame (forwarding.md).
 ///
 /// The packets themselves are those of the stream's `PacketCache`. Bounds: a second, 1 MiB, 2,048 packets.
-package struct KeyFrameCache: Sendable, BitwiseCopyable {
+@usableFromInline package struct KeyFrameCache: Sendable, BitwiseCopyable {
     private static let maximumAge = Nanoseconds.seconds(1)
     private static let maximumByteCount = 1 << 20
     private static let maximumPacketCount: Int64 = 2_048

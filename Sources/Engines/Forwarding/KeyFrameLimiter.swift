@@ -5,14 +5,10 @@ package import Basics
 ///
 /// The first request passes at once. One that comes too early is not lost: it is sent when the interval is over, unless
 /// a key frame has come by then.
-package struct KeyFrameLimiter: Sendable, BitwiseCopyable {
+@usableFromInline package struct KeyFrameLimiter: Sendable, BitwiseCopyable {
     private let interval: Nanoseconds
     private var lastSent: Instant?
     private var isPending = false
-    /// Requests that were sent to the publisher.
-    package private(set) var forwardedCount: UInt64 = 0
-    /// Requests that another one answered for.
-    package private(set) var throttledCount: UInt64 = 0
 
     package init(interval: Nanoseconds = .milliseconds(500)) { self.interval = interval }
 
@@ -21,7 +17,6 @@ package struct KeyFrameLimiter: Sendable, BitwiseCopyable {
     package mutating func request(at now: Instant) -> Bool {
         if let lastSent = self.lastSent, now < lastSent + self.interval {
             self.isPending = true
-            self.throttledCount &+= 1
             return false
         }
         self.send(at: now)
@@ -48,6 +43,5 @@ package struct KeyFrameLimiter: Sendable, BitwiseCopyable {
     private mutating func send(at now: Instant) {
         self.lastSent = now
         self.isPending = false
-        self.forwardedCount &+= 1
     }
 }

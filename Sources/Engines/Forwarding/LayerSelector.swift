@@ -1,7 +1,7 @@
 package import Basics
 
 /// What to do with one packet of one simulcast layer.
-package enum LayerDecision: Equatable, Sendable, BitwiseCopyable {
+@usableFromInline package enum LayerDecision: Equatable, Sendable, BitwiseCopyable {
     case forward
     /// The first packet of a key frame of the layer to go to: switch the rewriter's source, then forward.
     case switchAndForward
@@ -9,10 +9,10 @@ package enum LayerDecision: Equatable, Sendable, BitwiseCopyable {
 }
 
 /// What to do with one packet, for one subscriber.
-package struct FrameDecision: Equatable, Sendable, BitwiseCopyable {
-    package var action: LayerDecision
+@usableFromInline package struct FrameDecision: Equatable, Sendable, BitwiseCopyable {
+    @usableFromInline package var action: LayerDecision
     /// The RTP marker has to be set: the packet ends the picture for this subscriber, who is not sent the upper layers.
-    package var setsMarker: Bool
+    @usableFromInline package var setsMarker: Bool
 
     @inlinable package init(_ action: LayerDecision, setsMarker: Bool = false) {
         self.action = action
@@ -23,7 +23,7 @@ package struct FrameDecision: Equatable, Sendable, BitwiseCopyable {
 }
 
 /// What happens to the higher layer that a subscriber is on when it has to go down, until the lower one can begin.
-package enum LayerHandover: UInt8, Hashable, Sendable, BitwiseCopyable {
+@usableFromInline package enum LayerHandover: UInt8, Hashable, Sendable, BitwiseCopyable {
     /// It fits the bandwidth: it goes on as it is.
     case whole
     /// Its lowest temporal layer goes on.
@@ -33,7 +33,7 @@ package enum LayerHandover: UInt8, Hashable, Sendable, BitwiseCopyable {
 }
 
 /// An operating point; -1 = nothing.
-package struct SelectedLayers: Hashable, Sendable, BitwiseCopyable {
+@usableFromInline package struct SelectedLayers: Hashable, Sendable, BitwiseCopyable {
     /// The simulcast layer, or the spatial layer of a stream that has several.
     package var spatial: Int8
     package var temporal: Int8
@@ -51,7 +51,7 @@ package struct SelectedLayers: Hashable, Sendable, BitwiseCopyable {
 /// It changes the simulcast layer only at the first packet of a key frame of the new one (forwarding.md). When the layer
 /// that is forwarded falls silent for 500 ms while a lower one goes on, it goes down to that. Within a stream
 /// `FrameFilter` decides by frames. What is wanted is said by `setTarget`, by the bandwidth allocator.
-package struct LayerSelector: Sendable, BitwiseCopyable {
+@usableFromInline package struct LayerSelector: Sendable, BitwiseCopyable {
     /// Layers are 0 (smallest) to 3.
     package static let maximumLayerCount = 4
     /// A layer lives while it had a packet in this time: screen shares send as little as one frame a second.
@@ -75,14 +75,10 @@ package struct LayerSelector: Sendable, BitwiseCopyable {
     private var currentLayer: Int8 = -1
     private var targetLayer: Int8 = -1
     private var highestLayer: Int8 = 3
-    private var previousLayer: Int8 = -1
     private var waitingSince = Self.never
-    package private(set) var switchCount: UInt64 = 0
 
     // Within the stream.
     private var filter = FrameFilter()
-    /// `decide` is used, so that `filter` knows what goes on.
-    private var isFiltering = false
     private var wantedSpatialID: Int8 = 3
     private var wantedTemporalID: Int8 = 3
     /// Temporal layers of what is being left.
@@ -149,15 +145,9 @@ package struct LayerSelector: Sendable, BitwiseCopyable {
         let layer = Int8(truncatingIfNeeded: min(max(spatial, 0), 3))
         self.wantedTemporalID = Int8(truncatingIfNeeded: min(max(temporal, 0), 3))
         self.wantedSpatialID = self.isSimulcast ? 3 : layer
-        self.setMaximumLayer(isNothing ? nil : self.isSimulcast ? Int(layer) : 3, at: now)
-    }
-
-    /// Sets the highest layer that this subscriber may have: 0...3; `nil` pauses. Taken up by the next `tick`.
-    /// `setTarget` replaces it.
-    package mutating func setMaximumLayer(_ layer: Int?, at now: Instant) {
-        self.highestLayer = Int8(truncatingIfNeeded: layer.map { min(max($0, 0), Self.maximumLayerCount - 1) } ?? -1)
+        self.highestLayer = isNothing ? -1 : self.isSimulcast ? layer : 3
         // On resumption the receiver needs a key frame, of the same layer too.
-        if layer == nil { self.restart() }
+        if isNothing { self.restart() }
         self.updateTarget(at: now)
     }
 
@@ -219,7 +209,6 @@ package struct LayerSelector: Sendable, BitwiseCopyable {
     package mutating func decide(layer: Int, _ info: FrameInfo, at now: Instant) -> FrameDecision {
         guard layer >= 0, layer < 4 else { return .drop }
         self.lastArrivals[layer] = now.nanoseconds
-        self.isFiltering = true
         guard layer == self.currentLayer else { return self.decideElsewhere(layer, info, at: now) }
         guard self.targetLayer >= 0 else { return .drop }
         if info.isKeyFrameStart { self.updateTarget(at: now) }
@@ -257,20 +246,14 @@ package struct LayerSelector: Sendable, BitwiseCopyable {
     package mutating func takeSwitch(to layer: Int, _ info: FrameInfo, at now: Instant) {
         guard layer >= 0, layer < 4 else { return }
         self.leave()
-        self.go(to: layer)
-        self.filter.begin(at: info, wanted: self.wantedLayers, at: now)
-    }
-
-    private mutating func go(to layer: Int) {
-        self.previousLayer = self.currentLayer
         self.currentLayer = Int8(truncatingIfNeeded: layer)
         self.waitingSince = Self.never
-        self.switchCount &+= 1
+        self.filter.begin(at: info, wanted: self.wantedLayers, at: now)
     }
 
     /// Keeps what is needed for late packets of the stream that is left.
     private mutating func leave() {
-        guard self.isFiltering, self.currentLayer >= 0 else { return }
+        guard self.currentLayer >= 0 else { return }
         self.leftLayer = self.currentLayer
         (self.leftHighest, self.leftForwarded) = self.filter.recent
         self.leftSpatialID = self.filter.spatialID
@@ -286,30 +269,6 @@ package struct LayerSelector: Sendable, BitwiseCopyable {
         return now - self.waitingSince >= Self.acquisitionGrace
     }
 
-    // MARK: - Per packet, without frames: replaced by `decide` and `takeSwitch`
-
-    /// Decides about one packet. Call for every packet of every layer of the track, also for those that are dropped.
-    /// - Parameters:
-    ///   - layer: 0...3; others are dropped.
-    ///   - isKeyFrameStart: it is the first packet of a key frame.
-    package mutating func accepts(layer: Int, isKeyFrameStart: Bool, at now: Instant) -> LayerDecision {
-        guard layer >= 0, layer < 4 else { return .drop }
-        self.lastArrivals[layer] = now.nanoseconds
-        if !isKeyFrameStart { return layer == self.currentLayer && self.targetLayer >= 0 ? .forward : .drop }
-        self.updateTarget(at: now)
-        guard self.targetLayer >= 0 else { return .drop }
-        if layer == self.currentLayer { return .forward }
-        guard self.wantsKeyFrame(of: layer, at: now) else { return .drop }
-        self.go(to: layer)
-        return .switchAndForward
-    }
-
-    /// The rewriter refused the switch that was just decided: goes on with the layer before. Not with `decide`.
-    package mutating func refuseSwitch() {
-        self.currentLayer = self.previousLayer
-        self.switchCount &-= 1
-    }
-
     // MARK: - Time
 
     /// Looks at what arrives. Call every 50 to 100 ms, and after the first packets when a subscriber is new.
@@ -317,10 +276,10 @@ package struct LayerSelector: Sendable, BitwiseCopyable {
     package mutating func tick(at now: Instant) -> Int? {
         self.updateTarget(at: now)
         guard self.targetLayer >= 0 else { return nil }
-        if self.currentLayer >= 0, self.isFiltering, let needed = self.watch(at: now) { return needed }
+        if self.currentLayer >= 0, let needed = self.watch(at: now) { return needed }
         let target = Int(self.targetLayer)
         if self.targetLayer == self.currentLayer {
-            guard self.isFiltering, self.filter.needsKeyFrame(spatial: Int(self.wantedSpatialID)) else {
+            guard self.filter.needsKeyFrame(spatial: Int(self.wantedSpatialID)) else {
                 self.resetRequests()
                 return nil
             }

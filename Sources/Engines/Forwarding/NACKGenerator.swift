@@ -1,8 +1,8 @@
-package import Basics
-package import CongestionControl
+public import Basics
+public import CongestionControl
 
 /// What one packet did to the list of missing ones.
-package enum NACKReception: Equatable, Sendable {
+@usableFromInline package enum NACKReception: Equatable, Sendable {
     /// The next one, or the first.
     case inOrder
     /// This many are missing before it, and are now waited for.
@@ -20,7 +20,7 @@ package enum NACKReception: Equatable, Sendable {
 /// A packet is asked for when it has been missing for as long as packets on this path have lately come out of order (at
 /// least 10 ms: asking at once costs a retransmission for every reordered packet), again after one round trip, and given
 /// up after ten tries. Bound: the 512 numbers below the highest, 12 KiB, made at the first gap; a larger gap empties it.
-package struct NACKGenerator: ~Copyable {
+@usableFromInline package struct NACKGenerator: ~Copyable {
     package static let windowSize = 512
     private static let triesPerPacket: UInt8 = 10
     private static let minimumReorderTime = Nanoseconds.milliseconds(10)
@@ -29,7 +29,7 @@ package struct NACKGenerator: ~Copyable {
     private static let longestRetry = Nanoseconds.milliseconds(400)
 
     // Visible to the optimizer although private: the compiler (6.3.1) fails to link the layout of a private element.
-    @usableFromInline struct Entry: BitwiseCopyable {
+    @usableFromInline struct Entry: BitwiseCopyable, Sendable {
         /// `Int64.min` = nothing is missing in this place.
         var sequence: Int64
         var due: Int64
@@ -55,16 +55,10 @@ package struct NACKGenerator: ~Copyable {
     package private(set) var reorderTime = Self.minimumReorderTime
     /// When `collect` has something to say, or earlier; `distantFuture` when nothing is missing.
     package private(set) var nextDeadline = Instant.distantFuture
-    /// Numbers asked for, each time counted.
-    package private(set) var requestedCount: UInt64 = 0
-    /// Numbers that came after all: by themselves, or through a retransmission.
-    package private(set) var filledCount: UInt64 = 0
     /// Numbers that were given up: too old, ten tries, or a reset.
     package private(set) var abandonedCount: UInt64 = 0
 
     package init() {}
-
-    package var missingCount: Int { self.missing }
 
     /// Notes one packet.
     /// - Parameters:
@@ -122,7 +116,6 @@ package struct NACKGenerator: ~Copyable {
         let entry = self.entries[Self.slot(sequence)]
         guard entry.sequence == sequence else { return .ignored }
         self.remove(sequence)
-        self.filledCount &+= 1
         let delay = Nanoseconds.milliseconds(Int64(Self.milliseconds(now) &- entry.noticed))
         guard !isRecovered else {
             self.measure(entry, delay: delay)
@@ -195,7 +188,6 @@ package struct NACKGenerator: ~Copyable {
         }
         self.lowest = lowestLeft
         self.nextDeadline = Instant(nanoseconds: next)
-        self.requestedCount &+= UInt64(clamping: written)
         return written
     }
 

@@ -2,7 +2,7 @@ package import Basics
 
 /// The worker's wall clock, read once and carried on by the monotonic clock: a wall clock that is set while calls go on
 /// would spoil every round-trip time, and the sender reports' time line.
-package struct NTPAnchor: Sendable, BitwiseCopyable {
+@usableFromInline package struct NTPAnchor: Sendable, BitwiseCopyable {
     private let instant: Instant
     private let ntp: NTPTime
 

@@ -2,7 +2,7 @@ package import Basics
 package import RTP
 
 /// One forwarded track at one subscriber: what was sent, and what the receiver says came (RFC 3550 §6.4.1, §6.4.2).
-package struct OutboundStatistics: Sendable, BitwiseCopyable {
+@usableFromInline package struct OutboundStatistics: Sendable, BitwiseCopyable {
     /// A longer round trip is a report about somebody else's clock.
     private static let longestRoundTrip: UInt32 = 30 << 16
 
@@ -11,16 +11,13 @@ package struct OutboundStatistics: Sendable, BitwiseCopyable {
     @usableFromInline package private(set) var byteCount: UInt64 = 0
     package private(set) var retransmittedPacketCount: UInt64 = 0
     package private(set) var retransmittedByteCount: UInt64 = 0
-    package private(set) var reportCount: UInt64 = 0
     /// 0 to 1, in the receiver's last interval.
     package private(set) var fractionLost: Double = 0
     package private(set) var cumulativeLost: Int32 = 0
     /// In seconds.
     package private(set) var jitter: Double = 0
     package private(set) var highestSequenceNumberReceived: UInt32 = 0
-    /// The last measurement; `nil` before the first report that answers one of ours.
-    package private(set) var lastRoundTripTime: Nanoseconds?
-    /// Smoothed over eight measurements.
+    /// Smoothed over eight measurements; `nil` before the first report that answers one of ours.
     package private(set) var roundTripTime: Nanoseconds?
 
     /// NTP middles of our last sender reports, newest first: only these are answers (a made-up LSR is ignored).
@@ -56,7 +53,6 @@ package struct OutboundStatistics: Sendable, BitwiseCopyable {
     /// - Returns: the round trip that it tells of; `nil` when it answers no report of ours.
     @discardableResult
     package mutating func received(_ block: ReportBlock, ntpNow: NTPTime) -> Nanoseconds? {
-        self.reportCount &+= 1
         self.fractionLost = Double(block.fractionLost) / 256
         self.cumulativeLost = block.cumulativeLost
         self.highestSequenceNumberReceived = block.extendedHighestSequenceNumber
@@ -72,7 +68,6 @@ package struct OutboundStatistics: Sendable, BitwiseCopyable {
         // A receiver that rounds up can make it slightly negative on a short way.
         guard roundTrip > -(1 << 12), roundTrip < Int32(bitPattern: Self.longestRoundTrip) else { return nil }
         let sample = Nanoseconds((Int64(max(roundTrip, 0)) * 1_000_000_000) >> 16)
-        self.lastRoundTripTime = sample
         self.roundTripTime = self.roundTripTime.map { $0 + (sample - $0) / 8 } ?? sample
         return sample
     }

@@ -6,7 +6,7 @@ package import Basics
 /// Taken from the arrival of sender reports, so the way here (half a round trip) is part of it. The first report sets
 /// it; later ones move it by at most 0.1 ms each, which follows a crystal's drift but not the network's jitter. A
 /// difference of more than a second is a clock that was set: taken over at once.
-package struct PublisherClock: Sendable, BitwiseCopyable {
+@usableFromInline package struct PublisherClock: Sendable, BitwiseCopyable {
     private static let step = 0.0001
     private static let jump = 1.0
 

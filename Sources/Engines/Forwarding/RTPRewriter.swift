@@ -1,12 +1,12 @@
-package import Basics
+public import Basics
 
 /// The header fields of one outgoing packet.
-package struct RewrittenPacket: Equatable, Sendable, BitwiseCopyable {
+@usableFromInline package struct RewrittenPacket: Equatable, Sendable, BitwiseCopyable {
     /// Unwrapped: the lower 16 bits go on the wire, the upper ones are the SRTP roll-over counter.
-    package let sequence: Int64
-    package let timestamp: UInt32
+    @usableFromInline package let sequence: Int64
+    @usableFromInline package let timestamp: UInt32
     /// Which stay at a source it belongs to: the key of `VP8Rewriter`.
-    package let generation: UInt32
+    @usableFromInline package let generation: UInt32
 
     @inlinable package init(sequence: Int64, timestamp: UInt32, generation: UInt32) {
         self.sequence = sequence
@@ -18,7 +18,7 @@ package struct RewrittenPacket: Equatable, Sendable, BitwiseCopyable {
 }
 
 /// Whether a forwarded track changed to another source.
-package enum SourceSwitch: Equatable, Sendable {
+@usableFromInline package enum SourceSwitch: Equatable, Sendable {
     /// Go on with `rewrite` for the same packet.
     case switched
     /// Time would run backwards. Keep the old source; ask for another key frame of the new one if told so (once).
@@ -37,9 +37,9 @@ package enum SourceSwitch: Equatable, Sendable {
 ///   (`SenderReportClock.translate`), or follow arrival where there are none yet. They never jump back.
 ///
 /// Never gives one number to two packets: with AES-GCM that would give away the key stream.
-package struct RTPRewriter: Sendable, BitwiseCopyable {
+@usableFromInline package struct RTPRewriter: Sendable, BitwiseCopyable {
     /// Outgoing numbers further back are neither sent late nor repeated.
-    package static let windowSize: Int64 = 2_048
+    @usableFromInline package static let windowSize: Int64 = 2_048
     /// A mapped timestamp this much before the last one is as good as the next tick.
     private static let tolerableStepBack = Nanoseconds.milliseconds(50)
     /// A mapped timestamp this much ahead of arrival comes of a wrong sender report.

@@ -4,7 +4,7 @@ package import RTP
 /// Reception of one SSRC: losses, jitter and the report block that tells the sender (RFC 3550 §6.4.1, A.3, A.8).
 ///
 /// What came back through RTX counts on its own: a report tells how the network did, not how repair did.
-package struct ReceptionStatistics: Sendable, BitwiseCopyable {
+@usableFromInline package struct ReceptionStatistics: Sendable, BitwiseCopyable {
     package let clockRate: UInt32
     package private(set) var retransmittedPacketCount: UInt64 = 0
     package private(set) var retransmittedByteCount: UInt64 = 0

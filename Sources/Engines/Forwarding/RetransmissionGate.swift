@@ -1,7 +1,7 @@
 package import Basics
 
 /// Whether a packet that a subscriber asks for may be sent again.
-package enum RetransmissionDecision: Equatable, Sendable {
+@usableFromInline package enum RetransmissionDecision: Equatable, Sendable {
     case send
     /// It was sent again less than a round trip ago; that copy may still be on its way.
     case tooSoon
@@ -14,7 +14,7 @@ package enum RetransmissionDecision: Equatable, Sendable {
 ///
 /// The budget is earned by sending: each media byte earns 0.15 byte, up to the burst. Over any time the leg then repeats
 /// at most `burst + 15 %`, with no estimate of its bitrate.
-package struct RetransmissionGate: Sendable, BitwiseCopyable {
+@usableFromInline package struct RetransmissionGate: Sendable, BitwiseCopyable {
     private static let slotCount = 256
 
     /// Sequence number in the upper half, time in milliseconds in the lower, both modulo 2^32.
@@ -24,8 +24,6 @@ package struct RetransmissionGate: Sendable, BitwiseCopyable {
     @usableFromInline let burst: Int64
     package private(set) var sentCount: UInt64 = 0
     package private(set) var sentByteCount: UInt64 = 0
-    package private(set) var tooSoonCount: UInt64 = 0
-    package private(set) var overBudgetCount: UInt64 = 0
 
     /// - Parameter burst: in bytes: what may be repeated before anything was earned, 0 or more.
     package init(burst: Int = 24 * 1_024) {
@@ -55,16 +53,10 @@ package struct RetransmissionGate: Sendable, BitwiseCopyable {
         let entry = self.recent[slot]
         if entry != 0, UInt32(truncatingIfNeeded: entry >> 32) == number {
             let elapsed = nowMilliseconds &- UInt32(truncatingIfNeeded: entry)
-            if Int64(elapsed) < roundTripTime.count / 1_000_000 {
-                self.tooSoonCount &+= 1
-                return .tooSoon
-            }
+            if Int64(elapsed) < roundTripTime.count / 1_000_000 { return .tooSoon }
         }
         let cost = Int64(clamping: byteCount) &* 100
-        guard self.credit >= cost else {
-            self.overBudgetCount &+= 1
-            return .overBudget
-        }
+        guard self.credit >= cost else { return .overBudget }
         self.credit -= cost
         self.recent[slot] = UInt64(number) << 32 | UInt64(nowMilliseconds)
         self.sentCount &+= 1

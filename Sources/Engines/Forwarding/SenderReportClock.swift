@@ -1,9 +1,9 @@
-package import Basics
+public import Basics
 
 /// What a sender report says about time (RFC 3550 §6.4.1).
-package struct SenderReportTimes: Equatable, Sendable, BitwiseCopyable {
-    package let ntp: NTPTime
-    package let rtpTimestamp: UInt32
+@usableFromInline package struct SenderReportTimes: Equatable, Sendable, BitwiseCopyable {
+    @usableFromInline package let ntp: NTPTime
+    @usableFromInline package let rtpTimestamp: UInt32
 
     @inlinable package init(ntp: NTPTime, rtpTimestamp: UInt32) {
         self.ntp = ntp
@@ -13,7 +13,7 @@ package struct SenderReportTimes: Equatable, Sendable, BitwiseCopyable {
 
 /// The time line of one published stream: RTP timestamps against the publisher's wall clock, from its sender reports,
 /// and against arrival until the first one.
-package struct SenderReportClock: Sendable, BitwiseCopyable {
+@usableFromInline package struct SenderReportClock: Sendable, BitwiseCopyable {
     package let clockRate: UInt32
     private var report: SenderReportTimes?
     /// The packet with the shortest way here so far: the best guess until there is a report.
@@ -22,9 +22,6 @@ package struct SenderReportClock: Sendable, BitwiseCopyable {
 
     /// - Parameter clockRate: of the timestamps, in Hz.
     package init(clockRate: UInt32) { self.clockRate = clockRate }
-
-    /// Whether the publisher has said how its timestamps and its wall clock go together.
-    package var hasReport: Bool { self.report != nil }
 
     /// Notes a sender report of this stream. An NTP time of zero means "no clock".
     package mutating func senderReport(ntp: NTPTime, rtp: UInt32) {

@@ -1,15 +1,15 @@
 /// Where an outgoing packet came from: what a retransmission is re-made with.
-package struct SourcePosition: Equatable, Sendable, BitwiseCopyable {
+@usableFromInline package struct SourcePosition: Equatable, Sendable, BitwiseCopyable {
     /// The index that `RTPRewriter.switchSource` was given.
-    package let source: Int
+    @usableFromInline package let source: Int
     /// The publisher's number, unwrapped: the key of its `PacketCache`.
-    package let sequence: Int64
+    @usableFromInline package let sequence: Int64
     /// Our own number, unwrapped.
-    package let outgoingSequence: Int64
+    @usableFromInline package let outgoingSequence: Int64
     /// What to add to the publisher's timestamp, modulo 2^32.
-    package let timestampOffset: UInt32
+    @usableFromInline package let timestampOffset: UInt32
     /// Which stay at a source it was sent in: the key of `VP8Rewriter`.
-    package let generation: UInt32
+    @usableFromInline package let generation: UInt32
 
     @inlinable package init(
         source: Int,

@@ -1,6 +1,6 @@
 /// The continuity fields of a VP8 payload descriptor as they go out (RFC 7741 §4.2). A field that the packet does not
 /// carry is to be left alone.
-package struct VP8Patch: Equatable, Sendable, BitwiseCopyable {
+@usableFromInline package struct VP8Patch: Equatable, Sendable, BitwiseCopyable {
     /// 15 bits; where the publisher's has 7, the lower 7 go out.
     package var pictureID: UInt16
     package var tl0PictureIndex: UInt8
@@ -19,7 +19,7 @@ package struct VP8Patch: Equatable, Sendable, BitwiseCopyable {
 ///
 /// The first source's values pass as they are, so a track without simulcast stays bit-exact. Offsets of the last 32
 /// changes are kept, for packets that are late or repeated.
-package struct VP8Rewriter: Sendable, BitwiseCopyable {
+@usableFromInline package struct VP8Rewriter: Sendable, BitwiseCopyable {
     private static let capacity = 32
 
     private struct Run: BitwiseCopyable {

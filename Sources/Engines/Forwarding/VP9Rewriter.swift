@@ -1,6 +1,6 @@
 /// The continuity fields of a VP9 payload descriptor as they go out (RFC 9628 §4.2). A field that the packet does not
 /// carry is to be left alone.
-package struct VP9Patch: Equatable, Sendable, BitwiseCopyable {
+@usableFromInline package struct VP9Patch: Equatable, Sendable, BitwiseCopyable {
     /// 15 bits; where the publisher's has 7, the lower 7 go out.
     package var pictureID: UInt16
     package var tl0PictureIndex: UInt8
@@ -15,7 +15,7 @@ package struct VP9Patch: Equatable, Sendable, BitwiseCopyable {
 ///
 /// Unlike VP8's, the ids of pictures that are left out stay out: references (P_DIFF) and places in the picture group are
 /// differences of picture ids.
-package struct VP9Rewriter: Sendable, BitwiseCopyable {
+@usableFromInline package struct VP9Rewriter: Sendable, BitwiseCopyable {
     private var pictureIDs = ContinuousNumbers()
     private var tl0PictureIndices = ContinuousNumbers()
 

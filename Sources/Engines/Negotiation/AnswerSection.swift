@@ -97,6 +97,7 @@ struct AnswerWriter {
         }
         attributes.append(SDPAttribute("rtcp-mux"))
         if section.reducedSizeRTCP { attributes.append(SDPAttribute("rtcp-rsize")) }
+        if section.echoesReferenceTimes { attributes.append(SDPAttribute("rtcp-xr", "rcvr-rtt=all")) }
         for codec in section.codecs { attributes += codec.sdpAttributes }
         if section.direction == .receive, !accepted.streams.isEmpty {
             attributes += accepted.rids.map { SDPAttribute($0) }

@@ -184,6 +184,7 @@ package struct ClientOffer: Sendable {
                 format(.h264, 102, rtx: 103, h264 + "1;profile-level-id=42e01f"),
                 format(.h264, 104, rtx: 107, h264 + "0;profile-level-id=42e01f"),
             ],
+            .h265: [format(.h265, 49, rtx: 50, "level-id=93;profile-id=1;tier-flag=0;tx-mode=SRST")],
             .av1: [format(.av1, 45, rtx: 46, "level-idx=5;profile=0;tier=0")],
         ]
     }()

@@ -147,6 +147,7 @@ extension Codec {
         case .vp8: "VP8"
         case .vp9: "VP9"
         case .h264: "H264"
+        case .h265: "H265"
         case .av1: "AV1"
         }
     }

@@ -64,6 +64,8 @@ package struct NegotiatedSection: Sendable, Equatable {
     /// The ids that the client gave the extensions of this m-line.
     package var extensions: HeaderExtensionMap
     package var reducedSizeRTCP: Bool
+    /// A receiver without media of its own is told the round trip time (RFC 3611 §5.1, `rcvr-rtt`).
+    package var echoesReferenceTimes = false
     /// `receive`: simulcast layers in the order of the offer; empty without simulcast.
     package var rids: [String]
     /// `receive`: what the client announced by `a=ssrc`; empty where it relies on MID and RID.
@@ -114,12 +116,12 @@ package struct RemoteSSRC: Hashable, Sendable {
 
 /// The codecs that Sluice forwards.
 package enum Codec: String, Sendable, CaseIterable, Hashable {
-    case opus, red, vp8, vp9, h264, av1
+    case opus, red, vp8, vp9, h264, h265, av1
 
     package var kind: MediaKind {
         switch self {
         case .opus, .red: .audio
-        case .vp8, .vp9, .h264, .av1: .video
+        case .vp8, .vp9, .h264, .h265, .av1: .video
         }
     }
 }

@@ -281,6 +281,7 @@ extension Negotiator {
             extensions: extensions.map,
             reducedSizeRTCP: media.hasReducedSizeRTCP
         )
+        section.echoesReferenceTimes = media.hasReceiverRoundTrip
         var simulcast: (rids: [SDPAttribute.RID], streams: [SDPAttribute.Simulcast.Alternative]) = ([], [])
         if direction == .receive {
             // Layers without the RID extension could not be told apart.

@@ -3,7 +3,7 @@ import SDP
 /// Which payload type of `sink` takes what `source` sends with each of its own.
 ///
 /// Media formats only: the retransmission format is found through `rtxPayloadType` of the two codecs. A format that the
-/// sink has no match for is left out. VP9 must agree in profile-id, AV1 in profile. H.264 prefers the same profile
+/// sink has no match for is left out. VP9 and H.265 must agree in profile-id (RFC 7798 §7.2.2), AV1 in profile. H.264 prefers the same profile
 /// (RFC 6184 §8.1), then takes any with the same packetization mode, and last a sink of mode 1 for a source of mode 0,
 /// whose packets are a subset.
 package func payloadTypeMap(from source: NegotiatedSection, to sink: NegotiatedSection) -> [UInt8: UInt8] {
@@ -20,7 +20,7 @@ private struct Format {
     let payloadType: UInt8
     private let codec: Codec
     private let channels: UInt8
-    /// Of VP9 and AV1; 0 where it is not written.
+    /// Of VP9, AV1 and H.265; their default where it is not written.
     private let profile: String
     private let packetizationMode: String
     private let h264Profile: H264Profile?
@@ -35,6 +35,7 @@ private struct Format {
             switch codec.codec {
             case .vp9: codec.parameter("profile-id") ?? "0"
             case .av1: codec.parameter("profile") ?? "0"
+            case .h265: codec.parameter("profile-id") ?? "1"
             case .opus, .red, .vp8, .h264: "0"
             }
     }

@@ -29,8 +29,9 @@ package struct InboundStreams: ~Copyable {
     /// Scanned for each packet: 128 bytes, two cache lines.
     private var ssrcs = InlineArray<32, UInt32>(repeating: 0)
     package private(set) var count = 0
-    /// Made with the first packet: most peers of a large room only listen.
+    /// Made with the first packet, for as many as there are: most peers of a large room only listen.
     private var storage: UnsafeMutablePointer<Stream>?
+    private var storageCapacity = 0
     private var retired: [Retired] = []
 
     package init() { unsafe self.storage = nil }
@@ -70,16 +71,24 @@ package struct InboundStreams: ~Copyable {
 
     /// Enters a stream whose first packet was authenticated. Returns its index; `nil` when there is no room.
     mutating func add(_ replay: SRTPStreamState, ssrc: SSRC, now: Instant) -> Int? {
-        if unsafe self.storage == nil {
-            let storage = UnsafeMutablePointer<Stream>.allocate(capacity: Self.capacity)
-            unsafe storage.initialize(repeating: Stream(), count: Self.capacity)
-            unsafe self.storage = storage
-        }
+        if self.count == self.storageCapacity, self.count < Self.capacity { self.growStorage() }
         guard let storage = unsafe self.storage, let free = self.freeIndex(now: now) else { return nil }
         self.retired.removeAll { $0.ssrc == ssrc.value }
         self.ssrcs[free] = ssrc.value
         unsafe storage[free] = Stream(replay: replay, lastPacket: now)
         return free
+    }
+
+    private mutating func growStorage() {
+        let capacity = min(max(4, self.storageCapacity * 2), Self.capacity)
+        let larger = UnsafeMutablePointer<Stream>.allocate(capacity: capacity)
+        unsafe larger.initialize(repeating: Stream(), count: capacity)
+        if let storage = unsafe self.storage {
+            unsafe larger.update(from: storage, count: self.count)
+            unsafe storage.deallocate()
+        }
+        unsafe self.storage = larger
+        self.storageCapacity = capacity
     }
 
     private mutating func freeIndex(now: Instant) -> Int? {

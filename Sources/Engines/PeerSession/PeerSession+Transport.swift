@@ -78,6 +78,8 @@ extension PeerSession {
                 role: self.dtlsRole,
                 certificate: self.certificate,
                 expectedFingerprints: self.fingerprints,
+                // There are no data channels yet.
+                configuration: DTLSConfiguration(carriesData: false),
                 at: now
             )
         } catch {
@@ -200,7 +202,7 @@ extension PeerSession {
         case .transmit(let bytes):
             if let selected = self.selected { self.emit(.transmit(bytes, to: selected, from: self.selectedLocal)) }
         case .connected(let dtlsKeys):
-            guard let contexts = SRTPContexts.make(dtlsKeys) else {
+            guard let contexts = SRTPContexts.make(dtlsKeys, library: self.srtpLibrary) else {
                 self.end(.handshakeFailed)
                 return
             }

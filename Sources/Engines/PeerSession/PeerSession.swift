@@ -67,7 +67,8 @@ package struct PeerSession: ~Copyable {
     package static let connectTimeout = Nanoseconds.seconds(30)
 
     var ice: ICERole
-    /// Made when the handshake starts: it holds 10 KB of OpenSSL's, and a peer that never gets so far costs nothing.
+    /// Made when the handshake starts: it holds 42 KB of OpenSSL's until that is finished, and a peer that never gets
+    /// so far costs nothing.
     var dtls: DTLSSession?
     let dtlsRole: DTLSSession.Role
     /// Whether handshakes are handed out as jobs rather than done in place.
@@ -78,6 +79,7 @@ package struct PeerSession: ~Copyable {
     static let largestHandshakeBacklog = 16
     let certificate: DTLSCertificate
     let fingerprints: [DTLSFingerprint]
+    let srtpLibrary: SRTPLibrary
     var dtlsDeadline: Instant?
     var agentDeadline: Instant?
     var keys: SRTPContexts?
@@ -100,12 +102,15 @@ package struct PeerSession: ~Copyable {
 
     /// A server's session: ICE-lite, DTLS passive.
     ///
-    /// - Parameter offloadsHandshakes: hands handshakes out as `.handshake` jobs; else they are done in `receive`.
+    /// - Parameters:
+    ///   - srtpLibrary: protects its packets; must be usable.
+    ///   - offloadsHandshakes: hands handshakes out as `.handshake` jobs; else they are done in `receive`.
     package init(
         server local: ICECredentials,
         remote: ICECredentials,
         certificate: DTLSCertificate,
         fingerprints: [DTLSFingerprint],
+        srtpLibrary: SRTPLibrary = .fastest,
         offloadsHandshakes: Bool = false,
         at now: Instant
     ) {
@@ -114,6 +119,7 @@ package struct PeerSession: ~Copyable {
             role: .server,
             certificate: certificate,
             fingerprints: fingerprints,
+            srtpLibrary: srtpLibrary,
             offloadsHandshakes: offloadsHandshakes,
             random: .system,
             at: now
@@ -127,6 +133,7 @@ package struct PeerSession: ~Copyable {
         client agent: ICEAgent,
         certificate: DTLSCertificate,
         fingerprints: [DTLSFingerprint],
+        srtpLibrary: SRTPLibrary = .fastest,
         random: RandomSource = .system,
         at now: Instant
     ) {
@@ -137,6 +144,7 @@ package struct PeerSession: ~Copyable {
             role: .client,
             certificate: certificate,
             fingerprints: fingerprints,
+            srtpLibrary: srtpLibrary,
             offloadsHandshakes: false,
             random: random,
             at: now
@@ -149,6 +157,7 @@ package struct PeerSession: ~Copyable {
         role: DTLSSession.Role,
         certificate: DTLSCertificate,
         fingerprints: [DTLSFingerprint],
+        srtpLibrary: SRTPLibrary,
         offloadsHandshakes: Bool,
         random: RandomSource,
         at now: Instant
@@ -157,6 +166,7 @@ package struct PeerSession: ~Copyable {
         self.dtlsRole = role
         self.certificate = certificate
         self.fingerprints = fingerprints
+        self.srtpLibrary = srtpLibrary
         self.offloadsHandshakes = offloadsHandshakes
         self.random = random
         self.startedAt = now

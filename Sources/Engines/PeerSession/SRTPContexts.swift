@@ -7,8 +7,8 @@ struct SRTPContexts: ~Copyable {
     var receiver: SRTPReceiver
     let profile: SRTPProfile
 
-    /// `nil` when OpenSSL refuses the keys, which it does only when memory is short.
-    static func make(_ keys: DTLSKeys) -> SRTPContexts? {
+    /// `nil` when the library refuses the keys, which it does only when memory is short.
+    static func make(_ keys: DTLSKeys, library: SRTPLibrary) -> SRTPContexts? {
         guard let profile = SRTPProfile(rawValue: keys.profile),
             let material = SRTPKeyingMaterial(
                 profile: profile,
@@ -18,8 +18,8 @@ struct SRTPContexts: ~Copyable {
         else { return nil }
         do throws(SRTPSetupError) {
             return SRTPContexts(
-                sender: try SRTPSender(material),
-                receiver: try SRTPReceiver(material),
+                sender: try SRTPSender(material, library: library),
+                receiver: try SRTPReceiver(material, library: library),
                 profile: profile
             )
         } catch { return nil }

@@ -18,7 +18,7 @@ package enum SRTPOpenError: Int, Error, CaseIterable {
     private var rtpBudget: UInt64 = SRTPLimits.rtpPackets
     private var rtcpReplay = SRTCPReplayTable()
 
-    package init(_ material: SRTPKeyingMaterial) throws(SRTPSetupError) {
+    package init(_ material: SRTPKeyingMaterial, library: SRTPLibrary = .fastest) throws(SRTPSetupError) {
         func keys(isRTCP: Bool) throws(SRTPSetupError) -> SRTPSessionKeys {
             try SRTPSessionKeys(
                 profile: material.profile,
@@ -27,13 +27,15 @@ package enum SRTPOpenError: Int, Error, CaseIterable {
                 isRTCP: isRTCP
             )
         }
-        try self.init(rtpKeys: keys(isRTCP: false), rtcpKeys: keys(isRTCP: true))
+        try self.init(rtpKeys: keys(isRTCP: false), rtcpKeys: keys(isRTCP: true), library: library)
     }
 
     /// From session keys, as published test vectors give them.
-    package init(rtpKeys: SRTPSessionKeys, rtcpKeys: SRTPSessionKeys) throws(SRTPSetupError) {
-        let rtp = try SRTPTransform(keys: rtpKeys, direction: .open)
-        let rtcp = try SRTPTransform(keys: rtcpKeys, direction: .open)
+    package init(rtpKeys: SRTPSessionKeys, rtcpKeys: SRTPSessionKeys, library: SRTPLibrary = .fastest)
+        throws(SRTPSetupError)
+    {
+        let rtp = try SRTPTransform(keys: rtpKeys, direction: .open, library: library)
+        let rtcp = try SRTPTransform(keys: rtcpKeys, direction: .open, library: library)
         self.profile = rtpKeys.profile
         self.rtp = rtp
         self.rtcp = rtcp

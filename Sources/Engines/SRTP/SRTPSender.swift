@@ -9,7 +9,7 @@
     private var rtpBudget: UInt64 = SRTPLimits.rtpPackets
     private var rtcpIndex: UInt32
 
-    package init(_ material: SRTPKeyingMaterial) throws(SRTPSetupError) {
+    package init(_ material: SRTPKeyingMaterial, library: SRTPLibrary = .fastest) throws(SRTPSetupError) {
         func keys(isRTCP: Bool) throws(SRTPSetupError) -> SRTPSessionKeys {
             try SRTPSessionKeys(
                 profile: material.profile,
@@ -18,7 +18,7 @@
                 isRTCP: isRTCP
             )
         }
-        try self.init(rtpKeys: keys(isRTCP: false), rtcpKeys: keys(isRTCP: true))
+        try self.init(rtpKeys: keys(isRTCP: false), rtcpKeys: keys(isRTCP: true), library: library)
     }
 
     /// From session keys, as published test vectors give them.
@@ -27,10 +27,11 @@
     package init(
         rtpKeys: SRTPSessionKeys,
         rtcpKeys: SRTPSessionKeys,
-        rtcpIndex: UInt32 = 0
+        rtcpIndex: UInt32 = 0,
+        library: SRTPLibrary = .fastest
     ) throws(SRTPSetupError) {
-        let rtp = try SRTPTransform(keys: rtpKeys, direction: .seal)
-        let rtcp = try SRTPTransform(keys: rtcpKeys, direction: .seal)
+        let rtp = try SRTPTransform(keys: rtpKeys, direction: .seal, library: library)
+        let rtcp = try SRTPTransform(keys: rtcpKeys, direction: .seal, library: library)
         self.profile = rtpKeys.profile
         self.rtp = rtp
         self.rtcp = rtcp

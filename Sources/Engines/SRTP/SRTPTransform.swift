@@ -1,13 +1,15 @@
 import Basics
 import COpenSSL
 
-/// The cipher of one direction and one protocol (RTP or RTCP): one reused OpenSSL context with its key set once.
+/// The cipher of one direction and one protocol (RTP or RTCP): one reused OpenSSL context with its key set once, or one
+/// expanded key of the multi-buffer library.
 ///
-/// A packet costs as few OpenSSL calls as its interface allows: nonce, associated data, payload, final, tag. Nothing
-/// here allocates after `init`.
+/// Nothing here allocates after `init`.
 @safe struct SRTPTransform: ~Copyable {
     let profile: SRTPProfile
-    private let cipher: CipherContext
+    /// One of the two is there.
+    let cipher: CipherContext
+    let fastKey: MultiBufferKey
     private let mac: HMACSHA1
     /// The session salt as two big-endian halves, on the left; RFC 3711's 14 bytes and RFC 7714's 12 bytes alike.
     private let saltHigh: UInt64
@@ -15,13 +17,31 @@ import COpenSSL
 
     enum Direction { case seal, open }
 
-    init(keys: SRTPSessionKeys, direction: Direction) throws(SRTPSetupError) {
+    init(keys: SRTPSessionKeys, direction: Direction, library: SRTPLibrary) throws(SRTPSetupError) {
         let profile = keys.profile
         let key = keys.encryptionKey.value
         let salt = keys.salt.value
         guard key.count == profile.keyLength, salt.count == profile.saltLength else { throw .keyLength }
         let padded = salt + [UInt8](repeating: 0, count: 16 - salt.count)
-        let cipher = try CipherContext()
+        let isFast = library == .multiBuffer && profile.isAEAD
+        let fastKey = try MultiBufferKey(isFast ? key : nil)
+        let cipher =
+            try isFast ? CipherContext(none: ()) : Self.makeContext(profile, key: key, nonce: padded, direction)
+        self.profile = profile
+        self.saltHigh = padded[0..<8].reduce(0) { $0 << 8 | UInt64($1) }
+        self.saltLow = padded[8..<16].reduce(0) { $0 << 8 | UInt64($1) }
+        self.cipher = cipher
+        self.fastKey = fastKey
+        self.mac = HMACSHA1(key: keys.authenticationKey.value)
+    }
+
+    private static func makeContext(
+        _ profile: SRTPProfile,
+        key: [UInt8],
+        nonce: [UInt8],
+        _ direction: Direction
+    ) throws(SRTPSetupError) -> CipherContext {
+        let context = try CipherContext()
         let algorithm =
             switch profile {
             case .aes128CmSha1_80: unsafe EVP_aes_128_ctr()
@@ -32,16 +52,12 @@ import COpenSSL
         let isEncrypting = direction == .seal || !profile.isAEAD
         let status =
             if isEncrypting {
-                unsafe EVP_EncryptInit_ex2(cipher.pointer, algorithm, key, padded, nil)
+                unsafe EVP_EncryptInit_ex2(context.pointer, algorithm, key, nonce, nil)
             } else {
-                unsafe EVP_DecryptInit_ex2(cipher.pointer, algorithm, key, padded, nil)
+                unsafe EVP_DecryptInit_ex2(context.pointer, algorithm, key, nonce, nil)
             }
         guard status == 1 else { throw .library }
-        self.profile = profile
-        self.saltHigh = padded[0..<8].reduce(0) { $0 << 8 | UInt64($1) }
-        self.saltLow = padded[8..<16].reduce(0) { $0 << 8 | UInt64($1) }
-        self.cipher = cipher
-        self.mac = HMACSHA1(key: keys.authenticationKey.value)
+        return context
     }
 
     // MARK: - Nonces
@@ -51,111 +67,12 @@ import COpenSSL
     ///
     /// - Parameter index: 48 bits: the roll-over counter and the sequence number, or SRTCP's index.
     @inline(__always)
-    private func nonce(ssrc: UInt32, index: UInt64) -> (UInt64, UInt64) {
+    func nonce(ssrc: UInt32, index: UInt64) -> (UInt64, UInt64) {
         if self.profile.isAEAD {
             let high = self.saltHigh ^ (UInt64(ssrc) << 16 | index >> 32)
             return (high.bigEndian, (self.saltLow ^ (index << 32)).bigEndian)
         }
         return ((self.saltHigh ^ UInt64(ssrc)).bigEndian, (self.saltLow ^ (index << 16)).bigEndian)
-    }
-
-    // MARK: - AEAD
-
-    /// Enciphers `plain` to `output`, followed by the tag: `plain.count + 16` bytes.
-    ///
-    /// - Parameter trailer: associated data that follows `header`; SRTCP's E flag and index.
-    @inline(__always)
-    func sealAEAD(
-        header: UnsafeRawBufferPointer,
-        trailer: UInt32?,
-        plain: UnsafeRawBufferPointer,
-        output: UnsafeMutableRawPointer,
-        ssrc: UInt32,
-        index: UInt64
-    ) -> Bool {
-        let context = unsafe self.cipher.pointer
-        var nonce = self.nonce(ssrc: ssrc, index: index)
-        let target = unsafe output.assumingMemoryBound(to: UInt8.self)
-        var count: CInt = 0
-        var status = unsafe withUnsafeBytes(of: &nonce) { nonce in
-            unsafe EVP_EncryptInit_ex2(
-                context,
-                nil,
-                nil,
-                nonce.baseAddress?.assumingMemoryBound(to: UInt8.self),
-                nil
-            )
-        }
-        status &= unsafe EVP_EncryptUpdate(
-            context,
-            nil,
-            &count,
-            header.baseAddress?.assumingMemoryBound(to: UInt8.self),
-            CInt(header.count)
-        )
-        if let trailer { status &= self.addAssociated(trailer) }
-        if plain.count > 0 {
-            status &= unsafe EVP_EncryptUpdate(
-                context,
-                target,
-                &count,
-                plain.baseAddress?.assumingMemoryBound(to: UInt8.self),
-                CInt(plain.count)
-            )
-        }
-        let tag = unsafe target + plain.count
-        status &= unsafe EVP_EncryptFinal_ex(context, tag, &count)
-        status &= unsafe shim_gcm_get_tag(context, tag)
-        return status == 1
-    }
-
-    /// Deciphers `payload` in place and verifies `tag`, 16 bytes.
-    ///
-    /// - Returns: false when the tag is wrong; `payload` is then spoilt.
-    @inline(__always)
-    func openAEAD(
-        header: UnsafeRawBufferPointer,
-        trailer: UInt32?,
-        payload: UnsafeMutableRawBufferPointer,
-        tag: UnsafeMutableRawPointer,
-        ssrc: UInt32,
-        index: UInt64
-    ) -> Bool {
-        let context = unsafe self.cipher.pointer
-        var nonce = self.nonce(ssrc: ssrc, index: index)
-        let tagBytes = unsafe tag.assumingMemoryBound(to: UInt8.self)
-        var count: CInt = 0
-        var status = unsafe withUnsafeBytes(of: &nonce) { nonce in
-            unsafe shim_gcm_begin_open(context, nonce.baseAddress?.assumingMemoryBound(to: UInt8.self), tagBytes)
-        }
-        status &= unsafe EVP_DecryptUpdate(
-            context,
-            nil,
-            &count,
-            header.baseAddress?.assumingMemoryBound(to: UInt8.self),
-            CInt(header.count)
-        )
-        if let trailer { status &= self.addAssociated(trailer) }
-        if payload.count > 0 {
-            let bytes = unsafe payload.baseAddress?.assumingMemoryBound(to: UInt8.self)
-            status &= unsafe EVP_DecryptUpdate(context, bytes, &count, bytes, CInt(payload.count))
-        }
-        status &= unsafe EVP_DecryptFinal_ex(context, tagBytes, &count)
-        return status == 1
-    }
-
-    private func addAssociated(_ trailer: UInt32) -> CInt {
-        var word = trailer.bigEndian
-        var count: CInt = 0
-        return unsafe withUnsafeBytes(of: &word) { word in
-            unsafe EVP_CipherUpdate(
-                self.cipher.pointer,
-                nil,
-                &count,
-                word.baseAddress?.assumingMemoryBound(to: UInt8.self),
-                4
-            )
-        }
     }
 
     // MARK: - AES-CM and HMAC-SHA1

@@ -4,13 +4,15 @@ package import Negotiation
 /// One media worker as the control plane sees it. The implementation is an actor on the worker's own thread; tests of
 /// rooms and signalling use a recording fake.
 ///
-/// All sessions of a room live on one worker. Calls for a session that has gone are ignored: it may have ended while
-/// the command was on its way.
+/// A large room may have sessions on several workers: the one that the room knows then stands for all of them. Calls for
+/// a session that has gone are ignored: it may have ended while the command was on its way.
 package protocol MediaWorkerControl: AnyObject, Sendable {
     /// Position of the worker: 0 to `media.workers` - 1.
     nonisolated var index: Int { get }
     /// What answers say of this worker: candidates and certificate.
     nonisolated var endpoint: MediaEndpoint { get }
+    /// What the answer to a session that does not exist yet is to say; `apply` is told the same endpoint's worker.
+    nonisolated func endpointForNewSession() -> MediaEndpoint
 
     /// Creates the session on first use, and applies a renegotiation or an ICE restart afterwards.
     ///
@@ -38,6 +40,10 @@ package protocol MediaWorkerControl: AnyObject, Sendable {
     func statistics(of session: SessionID) async -> SessionStatistics?
 }
 
+extension MediaWorkerControl {
+    package nonisolated func endpointForNewSession() -> MediaEndpoint { self.endpoint }
+}
+
 /// All workers of the process.
 package protocol MediaWorkers: Sendable {
     /// The worker for a room that does not exist yet: the one with the least load.
@@ -49,10 +55,13 @@ package protocol MediaWorkers: Sendable {
 package struct MediaEndpoint: Sendable, Equatable {
     package var candidates: [TransportAddress]
     package var fingerprint: Fingerprint
+    /// The worker's index; `nil` = there is only one.
+    package var worker: Int?
 
-    package init(candidates: [TransportAddress], fingerprint: Fingerprint) {
+    package init(candidates: [TransportAddress], fingerprint: Fingerprint, worker: Int? = nil) {
         self.candidates = candidates
         self.fingerprint = fingerprint
+        self.worker = worker
     }
 }
 
@@ -65,17 +74,21 @@ package struct SessionConfiguration: Sendable, Equatable {
     package var negotiated: NegotiatedSession
     /// Cap on what this subscriber is sent; `nil` = none.
     package var maxBitrate: Bitrate?
+    /// Of the endpoint that the answer names, for a new session; `nil` = the room's first worker.
+    package var worker: Int?
 
     package init(
         localUsernameFragment: String,
         localPassword: Redacted<String>,
         negotiated: NegotiatedSession,
-        maxBitrate: Bitrate? = nil
+        maxBitrate: Bitrate? = nil,
+        worker: Int? = nil
     ) {
         self.localUsernameFragment = localUsernameFragment
         self.localPassword = localPassword
         self.negotiated = negotiated
         self.maxBitrate = maxBitrate
+        self.worker = worker
     }
 }
 

@@ -4,20 +4,41 @@ import CLinux
 /// Datagrams that wait for the end of a receive batch, to leave together in one `sendmmsg`.
 ///
 /// Those of one destination stay in order and leave as one message where their sizes allow it (`UDP_SEGMENT`): the
-/// kernel's work is per message. The memory is made once; sealing writes straight into a slot.
+/// kernel's work is per message. The memory is made once; sealing writes straight into a slot, and slots lie one behind
+/// the other, so that what leaves as one message is mostly one piece.
 @safe
 package struct EgressQueue: ~Copyable {
     /// Room for one datagram. Larger than any path's MTU that WebRTC uses; what does not fit is never sent.
     package static let slotByteCount = 1_536
-    /// Enough for 16 packets of a frame to 128 subscribers: messages form only of what waits together. Untouched slots
-    /// take no memory.
+    /// Enough for 16 packets of a frame to 128 subscribers: messages form only of what waits together. Untouched memory
+    /// takes none.
     private static let slotCount = 2_048
+    /// What is best queued at a time: more does not stay in a core's own cache.
+    package static let preferredCount = 1_024
+    private static let preferredByteCount = 256 << 10
+    /// A datagram that is sealed anyway costs about so much more for each byte, and a message so much by itself, in
+    /// nanoseconds: padding to a group's size pays long before it would take this share of a datagram.
+    private static let largestPaddingShare = 8
+
+    /// The datagrams that wait for one destination. Its owner keeps it and hands it to each `commit`; it is of no
+    /// meaning once they have left.
+    package struct Chain: BitwiseCopyable, Sendable {
+        fileprivate var batch: UInt64 = .max
+        fileprivate var last: Int32 = 0
+        /// Of the datagrams that its last message begins with; 0 = the message is complete.
+        fileprivate var size: Int32 = 0
+
+        package init() {}
+    }
 
     /// Takes datagrams instead of the kernel: the simulated network of the tests.
     package typealias Sink = (_ bytes: UnsafeRawBufferPointer, _ to: TransportAddress, _ socket: Int) -> Void
 
     private let batch: OpaquePointer
     private var count = 0
+    private var byteCount = 0
+    /// Counts the flushes: a chain of an earlier batch has left.
+    private var batchNumber: UInt64 = 0
     /// File descriptors by socket index; empty when there is a sink.
     private let descriptors: [CInt]
     private let sink: Sink?
@@ -42,11 +63,13 @@ package struct EgressQueue: ~Copyable {
         unsafe self.sink = sink
         self.destinations = []
         if unsafe sink != nil { self.destinations.reserveCapacity(Self.slotCount) }
+        if !descriptors.allSatisfy({ cl_can_segment($0) != 0 }) { unsafe cl_send_use_segmentation(batch, 0) }
     }
 
     deinit { unsafe cl_send_batch_free(self.batch) }
 
     /// The memory of the next slot. Nothing is queued until `commit`.
+    @inline(__always)
     package mutating func nextSlot() -> UnsafeMutableRawBufferPointer {
         if self.count == Self.slotCount { self.flush() }
         return unsafe UnsafeMutableRawBufferPointer(
@@ -56,23 +79,46 @@ package struct EgressQueue: ~Copyable {
     }
 
     /// Queues the first `length` bytes of the slot that `nextSlot` gave.
-    package mutating func commit(length: Int, to address: TransportAddress, socket: Int) {
+    ///
+    /// - Parameter chain: of this destination and socket: a new one when either is another.
+    @inline(__always)
+    package mutating func commit(length: Int, to address: TransportAddress, socket: Int, chain: inout Chain) {
         guard length > 0, length <= Self.slotByteCount else { return }
-        if unsafe self.sink != nil {
-            self.destinations.append((address, socket, length))
+        let index = CInt(truncatingIfNeeded: self.count)
+        let size = Int32(truncatingIfNeeded: length)
+        if unsafe self.sink != nil { self.destinations.append((address, socket, length)) }
+        if chain.batch == self.batchNumber {
+            unsafe cl_send_append(self.batch, index, chain.last, size)
+            if size > chain.size { chain.size = size } else if size < chain.size { chain.size = 0 }
         } else {
-            guard socket >= 0, socket < self.descriptors.count else { return }
-            var destination = cl_address(high: address.high, low: address.low, scope: address.scope, port: address.port)
-            unsafe cl_send_set(
-                self.batch,
-                CInt(truncatingIfNeeded: self.count),
-                self.descriptors[socket],
-                &destination,
-                CInt(truncatingIfNeeded: length)
-            )
+            guard self.begin(index, to: address, socket: socket, length: size) else { return }
+            chain.batch = self.batchNumber
+            chain.size = size
         }
+        chain.last = index
         self.count += 1
+        self.byteCount += length
         self.sentByteCount &+= UInt64(length)
+    }
+
+    private func begin(_ index: CInt, to address: TransportAddress, socket: Int, length: Int32) -> Bool {
+        guard socket >= 0, socket < self.descriptors.count || self.descriptors.isEmpty else { return false }
+        var destination = cl_address(high: address.high, low: address.low, scope: address.scope, port: address.port)
+        let descriptor = self.descriptors.isEmpty ? 0 : self.descriptors[socket]
+        unsafe cl_send_begin(self.batch, index, descriptor, &destination, length)
+        return true
+    }
+
+    /// How many bytes of RTP padding make a datagram the size of those that its message begins with: 0 when it has that
+    /// size, would be larger, begins a message itself, or padding would be too large a part of it.
+    ///
+    /// A message costs the kernel what a thousand bytes and more cost the cipher, so a few bytes of padding that save one
+    /// are cheap; they are bounded because they take from the subscriber's path as well.
+    @inline(__always)
+    package func padding(for length: Int, in chain: Chain) -> Int {
+        guard chain.batch == self.batchNumber else { return 0 }
+        let missing = Int(chain.size) - length
+        return missing > 0 && missing <= length / Self.largestPaddingShare ? missing : 0
     }
 
     /// Queues a copy: for STUN and DTLS, which are no media.
@@ -80,7 +126,15 @@ package struct EgressQueue: ~Copyable {
         guard bytes.count <= Self.slotByteCount else { return }
         let slot = unsafe self.nextSlot()
         unsafe slot.copyBytes(from: bytes)
-        self.commit(length: bytes.count, to: address, socket: socket)
+        var chain = Chain()
+        self.commit(length: bytes.count, to: address, socket: socket, chain: &chain)
+    }
+
+    /// Hands everything to the kernel when it outgrows the cache. Only between destinations: what comes
+    /// later for one that has datagrams here leaves in a message of its own.
+    @inline(__always)
+    package mutating func flushIfLarge() {
+        if self.byteCount >= Self.preferredByteCount || self.count >= Self.preferredCount { self.flush() }
     }
 
     /// Hands everything to the kernel. What it does not take is dropped and counted: a queue here would only add delay
@@ -101,9 +155,10 @@ package struct EgressQueue: ~Copyable {
             self.sentCount &+= UInt64(self.count)
             self.messageCount &+= UInt64(self.count)
             self.destinations.removeAll(keepingCapacity: true)
+            unsafe cl_send_clear(self.batch)
         } else {
             var result = cl_send_result()
-            unsafe cl_send(self.batch, CInt(truncatingIfNeeded: self.count), &result)
+            unsafe cl_send(self.batch, &result)
             self.sentCount &+= UInt64(result.sent)
             self.noRoomCount &+= UInt64(result.no_room)
             self.refusedCount &+= UInt64(result.refused)
@@ -111,5 +166,7 @@ package struct EgressQueue: ~Copyable {
             self.apartCount &+= UInt64(result.apart)
         }
         self.count = 0
+        self.byteCount = 0
+        self.batchNumber &+= 1
     }
 }

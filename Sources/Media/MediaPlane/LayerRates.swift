@@ -2,22 +2,23 @@ import Basics
 import CongestionControl
 import Forwarding
 
-/// What each spatial and temporal layer of one published stream takes. The meters are made with the first packet.
+/// What each spatial and temporal layer of one published stream takes. The meters are made with the first packet, those
+/// of higher spatial layers when there are any.
 @safe
 struct LayerRates: ~Copyable {
-    /// Spatial layers 0...3 by temporal layers 0...3.
-    private static let meterCount = 16
+    /// Temporal layers 0...3; spatial layers 0...3 of them.
+    private static let meterCounts = (single: 4, all: 16)
     private static let frameWindow = Nanoseconds.seconds(1)
     /// What header extensions, tag, UDP and IP add to a packet on its way to a subscriber, about.
     static let overhead = 76
 
     /// Of operating points, not of layers: bytes of all that a subscriber at that point is sent.
     private var meters: UnsafeMutablePointer<LayerRateMeter>?
+    private var meterCount = 0
     /// When a frame of each temporal layer last came.
     private var lastSeen = SIMD4<Int64>(repeating: .min)
     /// The highest spatial layer that was lately sent: 0...3.
     private(set) var topSpatial = 0
-    private(set) var hasSpatialLayers = false
     // Frames by temporal layer: of the window, and in a second of the one before.
     private var frameCounts = SIMD4<Float>.zero
     private var frameRates = SIMD4<Float>.zero
@@ -29,10 +30,9 @@ struct LayerRates: ~Copyable {
 
     /// - Parameter byteCount: of the payload.
     mutating func received(_ frame: FrameInfo, byteCount: Int, at now: Instant) {
-        let meters = unsafe self.meters ?? self.makeMeters()
+        let meters = unsafe self.meters(frame.topSpatialID & 3 > 0 ? Self.meterCounts.all : Self.meterCounts.single)
         let startsFrame = frame.flags.contains(.first)
         self.topSpatial = Int(frame.topSpatialID & 3)
-        if self.topSpatial > 0 { self.hasSpatialLayers = true }
         self.lastSeen[Int(frame.temporalID & 3)] = now.nanoseconds
         for spatial in 0...self.topSpatial {
             for temporal in 0..<4 where frame.members.contains(spatial: spatial, temporal: temporal) {
@@ -61,15 +61,28 @@ struct LayerRates: ~Copyable {
         return last != .min && now.nanoseconds &- last < LayerRateMeter.goneAfter.count
     }
 
-    private mutating func makeMeters() -> UnsafeMutablePointer<LayerRateMeter> {
-        let meters = UnsafeMutablePointer<LayerRateMeter>.allocate(capacity: Self.meterCount)
-        unsafe meters.initialize(repeating: LayerRateMeter(), count: Self.meterCount)
+    /// At least so many.
+    @inline(__always)
+    private mutating func meters(_ count: Int) -> UnsafeMutablePointer<LayerRateMeter> {
+        if let meters = unsafe self.meters, self.meterCount >= count { return unsafe meters }
+        return unsafe self.makeMeters(count)
+    }
+
+    private mutating func makeMeters(_ count: Int) -> UnsafeMutablePointer<LayerRateMeter> {
+        let meters = UnsafeMutablePointer<LayerRateMeter>.allocate(capacity: count)
+        unsafe meters.initialize(repeating: LayerRateMeter(), count: count)
+        if let old = unsafe self.meters {
+            unsafe meters.update(from: old, count: self.meterCount)
+            unsafe old.deallocate()
+        }
         unsafe self.meters = unsafe meters
+        self.meterCount = count
         return unsafe meters
     }
 
     private func isPresent(spatial: Int, temporal: Int, at now: Instant) -> Bool {
-        guard let meters = unsafe self.meters, self.isSeen(temporal, at: now) else { return false }
+        guard let meters = unsafe self.meters, spatial * 4 + temporal < self.meterCount, self.isSeen(temporal, at: now)
+        else { return false }
         return unsafe meters[spatial * 4 + temporal].isPresent(at: now)
     }
 

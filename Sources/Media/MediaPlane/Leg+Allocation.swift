@@ -47,7 +47,6 @@ extension Leg {
                 factor: 1 + self.repairShare,
                 at: now
             )
-            request.canSwitchAnywhere = unsafe track.pointee.layerCount == 1 && source.pointee.rates.hasSpatialLayers
         }
         request.maximumTemporal = self.largestTemporal(request)
         self.noteOffers(request)

@@ -77,9 +77,7 @@ struct Leg: ~Copyable {
     var firCount: UInt64 = 0
     /// Last sequence number of a FIR for us, so that a repeated one is not a new request (RFC 5104 §4.3.1.2).
     var lastFullIntraSequence: UInt8?
-    var hasSentFirst = false
     var reportedLost: Int64 = 0
-    var lastCodec: Codec?
     /// The layers that rooms were told of, or will be told of as soon as `hasSelectionNews` is seen.
     var reportedLayers: SelectedLayers?
     var reportedStalls: UInt32 = 0

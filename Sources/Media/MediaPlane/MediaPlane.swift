@@ -1,8 +1,10 @@
 package import Basics
 import CLinux
+package import CongestionControl
 import DTLS
 package import MediaControl
 import Negotiation
+import SRTP
 import Synchronization
 
 /// All media workers of the process: binds their sockets, starts their threads, and finds the one for a new room.
@@ -16,19 +18,26 @@ package final class MediaPlane: MediaWorkers {
         package var advertisedAddresses: [TransportAddress]
         package var workerCount: Int
         package var packetsPerSecondPerTransport: Int
+        /// The longest wait for packets to one destination to leave together; 0 = none.
+        package var sendBatchInterval: Nanoseconds
+        /// Where every subscriber's estimate starts, and how far it may go.
+        package var estimator = EstimatorConfiguration()
+        package var encryption = MediaEncryption.automatic
 
         package init(
             hosts: [TransportAddress],
             port: UInt16,
             advertisedAddresses: [TransportAddress] = [],
             workerCount: Int = 1,
-            packetsPerSecondPerTransport: Int = 0
+            packetsPerSecondPerTransport: Int = 0,
+            sendBatchInterval: Nanoseconds = .milliseconds(1)
         ) {
             self.hosts = hosts
             self.port = port
             self.advertisedAddresses = advertisedAddresses
             self.workerCount = workerCount
             self.packetsPerSecondPerTransport = packetsPerSecondPerTransport
+            self.sendBatchInterval = sendBatchInterval
         }
     }
 
@@ -41,24 +50,32 @@ package final class MediaPlane: MediaWorkers {
 
     package let workers: [MediaWorker]
     package let sockets: [SocketReport]
+    /// The library that protects packets, and its version.
+    package let encryption: String
     /// Rooms' events of all workers, in order for each worker. One consumer.
     package let events: AsyncStream<MediaEvent>
     private let continuation: AsyncStream<MediaEvent>.Continuation
+    private let places: SessionPlaces
     private let nextWorker = Atomic<Int>(0)
 
     /// Binds and makes everything; nothing runs before `start`.
     package init(_ configuration: Configuration) throws(MediaPlaneError) {
         let addresses = Self.bindAddresses(configuration.hosts)
         guard !addresses.isEmpty else { throw .noAddress }
+        let library = try configuration.encryption.library()
         let certificate: DTLSCertificate
         do throws(DTLSSetupError) {
             certificate = try DTLSCertificate(unixSeconds: cl_realtime_nanoseconds() / 1_000_000_000)
         } catch { throw .systemRefused(call: "OpenSSL's certificate", errno: 0) }
         let fingerprint = Fingerprint(hash: .sha256, digest: certificate.fingerprint.digest)
         let (events, continuation) = AsyncStream.makeStream(of: MediaEvent.self)
+        let workerCount = max(1, configuration.workerCount)
+        let places = SessionPlaces(workerCount: workerCount)
+        var mailboxes: [WorkerMailbox] = []
+        for _ in 0..<workerCount { mailboxes.append(try WorkerMailbox()) }
         var workers: [MediaWorker] = []
         var reports: [SocketReport] = []
-        for index in 0..<max(1, configuration.workerCount) {
+        for index in 0..<workerCount {
             let port = configuration.port == 0 ? 0 : configuration.port &+ UInt16(truncatingIfNeeded: index)
             var sockets: [UDPSocket] = []
             var commonPort = port
@@ -78,21 +95,36 @@ package final class MediaPlane: MediaWorkers {
             let advertised =
                 configuration.advertisedAddresses.isEmpty
                 ? sockets.map(\.address) : configuration.advertisedAddresses.map { $0.withPort(commonPort) }
+            var routing = MediaRouter.Configuration(
+                certificate: certificate,
+                packetsPerSecondPerTransport: configuration.packetsPerSecondPerTransport,
+                offloadsHandshakes: true
+            )
+            routing.estimator = configuration.estimator
+            routing.srtpLibrary = library
+            routing.wake = mailboxes[index].wake
             let worker = try MediaWorker(
                 index: index,
                 sockets: sockets,
-                endpoint: MediaEndpoint(candidates: Self.preferred(advertised), fingerprint: fingerprint),
-                configuration: MediaRouter.Configuration(
-                    certificate: certificate,
-                    packetsPerSecondPerTransport: configuration.packetsPerSecondPerTransport,
-                    offloadsHandshakes: true
+                mailboxes: mailboxes,
+                endpoint: MediaEndpoint(
+                    candidates: Self.preferred(advertised),
+                    fingerprint: fingerprint,
+                    worker: index
                 ),
-                events: { continuation.yield($0) }
+                configuration: routing,
+                sendBatchInterval: configuration.sendBatchInterval,
+                events: { event in
+                    if case .ended(let session, _) = event { places.remove(session) }
+                    continuation.yield(event)
+                }
             )
             workers.append(worker)
         }
         self.workers = workers
+        self.places = places
         self.sockets = reports
+        self.encryption = library.description
         self.events = events
         self.continuation = continuation
     }
@@ -112,15 +144,24 @@ package final class MediaPlane: MediaWorkers {
 
     package var all: [any MediaWorkerControl] { self.workers }
 
-    /// The worker with the fewest sessions; of equals, in turn, because a room's sessions come after its place is found.
+    /// The worker with the least to do, and the others for when the room has grown too large for it.
     package func workerForNewRoom() -> any MediaWorkerControl {
         let start = self.nextWorker.wrappingAdd(1, ordering: .relaxed).oldValue
-        let order = (0..<self.workers.count).map {
-            self.workers[(Int(UInt(bitPattern: start) % UInt(self.workers.count)) + $0) % self.workers.count]
+        let loads = Self.loads(of: self.workers, sessions: self.places.counts().sessions)
+        let home = WorkerPlacement().workerForRoom(loads, from: Int(UInt(bitPattern: start) % UInt(loads.count)))
+        return RoomWorkers(home: self.workers[home], workers: self.workers, places: self.places)
+    }
+
+    /// - Parameter sessions: that were placed on each.
+    static func loads(of workers: [MediaWorker], sessions: [Int]) -> [WorkerLoad] {
+        zip(workers, sessions).map { worker, sessions in
+            let counters = worker.counters.snapshot()
+            return WorkerLoad(
+                busyPermille: Int(clamping: counters.busyPermille),
+                measuredSessions: Int(clamping: counters.sessions),
+                sessions: sessions
+            )
         }
-        let loads = order.map { $0.counters.snapshot().sessions }
-        let least = loads.indices.min { loads[$0] < loads[$1] } ?? 0
-        return order[least]
     }
 
     /// Sums of all workers, and each by itself.

@@ -35,7 +35,7 @@ extension MediaRouter {
         unsafe bandwidth.pointee.allocationReason = .bandwidth
         unsafe bandwidth.pointee.summary = summary
         unsafe bandwidth.pointee.allocatedFor = summary.allocated
-        let goal = unsafe bandwidth.pointee.goal(summary, audio: audio, raised: raised.bitrate, over: estimate.bitrate)
+        let goal = unsafe bandwidth.pointee.goal(summary, raised: raised.bitrate, over: estimate.bitrate)
         unsafe self.setGoal(goal, session, bandwidth, at: now)
         var index = 0
         for leg in unsafe Each(session.pointee.legs) {
@@ -92,6 +92,6 @@ extension MediaRouter {
             unsafe self.getPicture(for: leg, layer: track.pointee.layer(rank: rank), at: now)
         }
         // So that the watch over the track looks at its legs soon.
-        unsafe self.wake(track.pointee.owner, by: now + .milliseconds(20))
+        unsafe self.wake(track, by: now + .milliseconds(20))
     }
 }

@@ -28,7 +28,12 @@ extension MediaRouter {
         unsafe session.pointee.bandwidth = unsafe bandwidth
         unsafe bandwidth.pointee.setFamily(isIPv4: session.pointee.destination.isIPv4)
         let estimate = unsafe bandwidth.pointee.estimator.estimate
-        unsafe bandwidth.pointee.pacer.setRates(pacing: estimate.pacingRate, padding: .zero, at: now)
+        unsafe bandwidth.pointee.pacer.setRates(
+            pacing: estimate.pacingRate,
+            padding: .zero,
+            spacing: estimate.spacing,
+            at: now
+        )
         unsafe self.wakeBandwidth(session, by: now)
     }
 
@@ -91,6 +96,7 @@ extension MediaRouter {
         unsafe bandwidth.pointee.pacer.setRates(
             pacing: max(estimate.pacingRate, bandwidth.pointee.pacingFloor),
             padding: estimate.paddingRate,
+            spacing: estimate.spacing,
             at: now
         )
         if unsafe bandwidth.pointee.pacer.queuedCount > 0 || estimate.paddingRate > .zero {

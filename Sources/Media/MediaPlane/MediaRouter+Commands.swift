@@ -56,6 +56,7 @@ extension MediaRouter {
             remote: configuration.remoteCredentials,
             certificate: self.configuration.certificate,
             fingerprints: configuration.dtlsFingerprints,
+            srtpLibrary: self.configuration.srtpLibrary,
             offloadsHandshakes: self.configuration.offloadsHandshakes,
             at: now
         )
@@ -154,7 +155,13 @@ extension MediaRouter {
             return
         }
         // Layers that change places are other layers to everyone who is sent one.
-        guard unsafe track.pointee.apply(section) else { return }
+        let isReordered = unsafe track.pointee.apply(section)
+        unsafe self.describeToMirrors(track)
+        if isReordered { unsafe self.layersChangedPlaces(of: track, at: now) }
+    }
+
+    /// Layers have other ranks now.
+    mutating func layersChangedPlaces(of track: TrackPointer, at now: Instant) {
         for leg in unsafe Each(track.pointee.legs) {
             unsafe leg.pointee.startAnew()
             unsafe self.needsAllocation(leg.pointee.session, because: .publisher, at: now)

@@ -11,6 +11,14 @@ extension MediaRouter {
             guard let rank = unsafe leg.pointee.highestWantedRank else { continue }
             highest = max(highest ?? 0, rank)
         }
+        guard unsafe track.pointee.owner != nil else {
+            unsafe self.reportDemand(of: track, highestRank: highest)
+            return
+        }
+        for index in unsafe 0..<track.pointee.linkCount {
+            guard let rank = unsafe track.pointee.highestRankWanted(over: index) else { continue }
+            highest = max(highest ?? 0, rank)
+        }
         guard unsafe track.pointee.demand.update(highestWanted: highest, at: now) else { return }
         let layers = unsafe track.pointee.demand.layers
         var rids: [String] = []

@@ -58,9 +58,42 @@ extension MediaRouter {
         return length
     }
 
+    /// Writes RTP padding behind a packet's payload (RFC 3550 §5.1) and says so in the header at the front of `slot`:
+    /// datagrams of one size leave as one message.
+    ///
+    /// The padding is not kept with the packet: what is sent again later goes without.
+    ///
+    /// - Parameter least: that its run of packets asks for.
+    /// - Returns: how many bytes.
+    @inline(__always)
+    func pad(
+        _ packet: UnsafePointer<SourcePacket>,
+        by least: Int,
+        headerLength: Int,
+        in slot: UnsafeMutableRawBufferPointer,
+        of session: SessionPointer
+    ) -> Int {
+        guard unsafe packet.pointee.paddingRoom > 0 else { return 0 }
+        let length = unsafe headerLength + packet.pointee.payloadLength + least + session.pointee.tagLength
+        let padding = unsafe least + self.egress.padding(for: length, in: session.pointee.chain)
+        guard padding > 0, unsafe padding <= packet.pointee.paddingRoom,
+            let payload = unsafe packet.pointee.payload.baseAddress
+        else { return 0 }
+        let end = unsafe payload + packet.pointee.payloadLength
+        unsafe end.initializeMemory(as: UInt8.self, repeating: 0, count: padding)
+        unsafe end.storeBytes(of: UInt8(truncatingIfNeeded: padding), toByteOffset: padding - 1, as: UInt8.self)
+        unsafe slot.storeBytes(of: slot[0] | 0x20, as: UInt8.self)
+        return padding
+    }
+
     @inline(__always)
     mutating func commit(_ length: Int, to session: SessionPointer) {
-        unsafe self.egress.commit(length: length, to: session.pointee.destination, socket: session.pointee.socket)
+        unsafe self.egress.commit(
+            length: length,
+            to: session.pointee.destination,
+            socket: session.pointee.socket,
+            chain: &session.pointee.chain
+        )
         unsafe session.pointee.packetsSent &+= 1
         unsafe session.pointee.bytesSent &+= UInt64(length)
     }

@@ -29,6 +29,13 @@ extension MediaRouter {
             case .transportFeedback: unsafe self.receiveTransportFeedback(view, session: session, at: now)
             case .receiverEstimatedMaximumBitrate:
                 unsafe self.receiveEstimate(view, session: session, at: now)
+            case .extendedReport:
+                guard let time = view.receiverReferenceTime, let receiver = view.senderSSRC else { continue }
+                unsafe session.pointee.referenceTime = ReceiverReferenceTime(
+                    receiver: receiver,
+                    time: time,
+                    arrival: now
+                )
             case .malformed: self.counters.droppedInMalformed &+= 1
             case .sourceDescription, .other: break
             }
@@ -54,6 +61,7 @@ extension MediaRouter {
             unsafe source.pointee.clock.senderReport(ntp: report.ntpTime, rtp: report.rtpTimestamp)
             unsafe source.pointee.reception.senderReport(ntp: report.ntpTime, rtp: report.rtpTimestamp, at: now)
             unsafe session.pointee.clock.senderReport(ntp: report.ntpTime, at: now)
+            unsafe self.crossClocks(of: session, track: found.track, layer: found.layer)
         }
         // Of all legs since their last reports; losses in 256ths.
         var expected = 0
@@ -132,11 +140,10 @@ extension MediaRouter {
     mutating func requestKeyFrame(of track: TrackPointer, layer: Int, at now: Instant) -> Bool {
         guard layer >= 0, unsafe layer < track.pointee.layerCount else { return false }
         let source = unsafe track.pointee.layers + layer
-        guard unsafe source.pointee.ssrc != nil else { return false }
+        // What a mirror's home worker keeps comes first.
+        guard unsafe source.pointee.ssrc != nil, unsafe track.pointee.mirror?.isOpen != false else { return false }
         guard unsafe source.pointee.keyFrames.request(at: now) else {
-            if let deadline = unsafe source.pointee.keyFrames.nextDeadline {
-                unsafe self.wake(track.pointee.owner, by: deadline)
-            }
+            if let deadline = unsafe source.pointee.keyFrames.nextDeadline { unsafe self.wake(track, by: deadline) }
             return false
         }
         unsafe self.sendKeyFrameRequest(to: track, layer: layer)

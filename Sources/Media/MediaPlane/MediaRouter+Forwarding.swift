@@ -8,6 +8,68 @@ import RTP
 /// From a published packet in hand to a sealed one in every subscriber's egress slot. Nothing here allocates, counts
 /// references, takes a lock or logs.
 extension MediaRouter {
+    /// Forwards a packet at the end of its batch, or at once where there is none.
+    mutating func forwardInBatch(_ packet: SourcePacket, track: TrackPointer, layer: Int, at now: Instant) {
+        guard self.collectsPackets else {
+            unsafe self.forward(packet, track: track, layer: layer, at: now)
+            return
+        }
+        if unsafe self.collected.append(packet, track: track, layer: layer) { return }
+        self.forwardCollected(at: now)
+        _ = unsafe self.collected.append(packet, track: track, layer: layer)
+    }
+
+    /// Forwards what was collected: subscriber by subscriber, to each the packets of one layer in order.
+    ///
+    /// With several layers, so many subscribers at a time that all of theirs fit the egress queue: a room's tracks have
+    /// about the same subscribers in the same order, so those of one subscriber meet there.
+    ///
+    /// Called before anything that sessions, tracks or legs might not outlive, and before whatever changes how the
+    /// packets that came first are to be forwarded.
+    mutating func forwardCollected(at now: Instant) {
+        guard self.collected.count > 0 else { return }
+        let runCount = self.collected.openRuns
+        if runCount > 1 { self.collected.sortRuns() }
+        for number in 0..<runCount { self.collected.planPadding(of: self.collected.run(number)) }
+        let step = runCount == 1 ? 1 : max(1, EgressQueue.preferredCount / self.collected.count)
+        var start = 0
+        var isLast = false
+        while !isLast {
+            isLast = true
+            for number in 0..<runCount {
+                let run = self.collected.run(number)
+                let legs = unsafe run.track.pointee.legs
+                let end = min(start + step, legs.count)
+                if end < legs.count { isLast = false }
+                var position = start
+                while position < end {
+                    unsafe self.forward(run, to: legs[position], at: now)
+                    position += 1
+                }
+            }
+            start += step
+            self.egress.flushIfLarge()
+        }
+        self.collected.removeAll()
+    }
+
+    @inline(__always)
+    private mutating func forward(_ run: ForwardingBatch.Run, to leg: LegPointer, at now: Instant) {
+        var index = run.first
+        while index >= 0 {
+            let entry = unsafe self.collected.entry(index)
+            unsafe self.forward(
+                UnsafePointer(self.collected.packet(index)),
+                to: leg,
+                track: run.track,
+                layer: run.layer,
+                padding: entry.pointee.padding,
+                at: now
+            )
+            index = unsafe entry.pointee.next
+        }
+    }
+
     /// Sends one packet to everyone who is to have it.
     mutating func forward(_ packet: SourcePacket, track: TrackPointer, layer: Int, at now: Instant) {
         for leg in unsafe Each(track.pointee.legs) {
@@ -23,6 +85,23 @@ extension MediaRouter {
         layer: Int,
         at now: Instant
     ) {
+        unsafe withUnsafePointer(to: packet) { packet in
+            unsafe self.forward(packet, to: leg, track: track, layer: layer, padding: 0, at: now)
+        }
+    }
+
+    /// - Parameters:
+    ///   - packet: not by value: it is large, and this is done for every subscriber.
+    ///   - padding: bytes of RTP padding that it gets at least.
+    @inline(__always)
+    mutating func forward(
+        _ packet: UnsafePointer<SourcePacket>,
+        to leg: LegPointer,
+        track: TrackPointer,
+        layer: Int,
+        padding: Int,
+        at now: Instant
+    ) {
         guard unsafe leg.pointee.session.pointee.isConnected, unsafe !leg.pointee.isPaused,
             unsafe !leg.pointee.isOnHold
         else { return }
@@ -31,7 +110,7 @@ extension MediaRouter {
         var setsMarker = false
         var starts = unsafe !isVideo && leg.pointee.rewriter.source == nil
         if isVideo {
-            let decision = unsafe leg.pointee.selector.decide(layer: rank, packet.frame, at: now)
+            let decision = unsafe leg.pointee.selector.decide(layer: rank, packet.pointee.frame, at: now)
             setsMarker = decision.setsMarker
             switch decision.action {
             case .forward: break
@@ -43,34 +122,34 @@ extension MediaRouter {
         }
         if starts {
             guard unsafe self.switchSource(leg, to: rank, packet, track: track, layer: layer, at: now) else { return }
-            if isVideo { unsafe leg.pointee.selector.takeSwitch(to: rank, packet.frame, at: now) }
+            if isVideo { unsafe leg.pointee.selector.takeSwitch(to: rank, packet.pointee.frame, at: now) }
             if isVideo { unsafe self.reportSwitch(leg) }
         }
         let rewritten = unsafe leg.pointee.rewriter.rewrite(
             source: rank,
-            sequence: packet.sequence,
-            timestamp: packet.header.timestamp,
-            marker: packet.header.marker || setsMarker,
+            sequence: packet.pointee.sequence,
+            timestamp: packet.pointee.header.timestamp,
+            marker: packet.pointee.header.marker || setsMarker,
             at: now
         )
         guard let rewritten else { return }
-        if isVideo, packet.frame.isKeyFrameStart { unsafe leg.pointee.noteKeyFrame(rewritten.sequence) }
+        if isVideo, unsafe packet.pointee.frame.isKeyFrameStart { unsafe leg.pointee.noteKeyFrame(rewritten.sequence) }
         let patch = unsafe leg.pointee.patch(
             packet,
-            from: track.pointee.layers[layer].frames,
+            from: UnsafePointer(track.pointee.layers + layer),
             generation: rewritten.generation,
             setsMarker: setsMarker,
             at: now
         )
-        unsafe self.admit(packet, rewritten: rewritten, patch: patch, rank: rank, leg: leg, at: now)
+        unsafe self.admit(packet, rewritten: rewritten, patch: patch, rank: rank, leg: leg, padding: padding, at: now)
     }
 
     /// A packet that the subscriber is not sent on purpose: its number closes up.
-    private mutating func leaveOut(_ packet: SourcePacket, rank: Int, leg: LegPointer, at now: Instant) {
+    private mutating func leaveOut(_ packet: UnsafePointer<SourcePacket>, rank: Int, leg: LegPointer, at now: Instant) {
         self.counters.droppedOutLayer &+= 1
         guard unsafe rank == leg.pointee.rewriter.source else { return }
-        unsafe leg.pointee.rewriter.leaveOut(source: rank, sequence: packet.sequence)
-        if case .vp8(let descriptor) = packet.payloadDescriptor, descriptor.pictureIDOffset != 0 {
+        unsafe leg.pointee.rewriter.leaveOut(source: rank, sequence: packet.pointee.sequence)
+        if case .vp8(let descriptor) = unsafe packet.pointee.payloadDescriptor, descriptor.pictureIDOffset != 0 {
             unsafe leg.pointee.vp8.leaveOut(
                 pictureID: descriptor.pictureID,
                 isLong: descriptor.isPictureIDLong,
@@ -80,31 +159,34 @@ extension MediaRouter {
         // It came late, so that its place was kept: the receiver would ask for it in vain.
         let place = unsafe leg.pointee.rewriter.fillPlace(
             source: rank,
-            sequence: packet.sequence,
-            timestamp: packet.header.timestamp
+            sequence: packet.pointee.sequence,
+            timestamp: packet.pointee.header.timestamp
         )
-        if let place { unsafe self.sendPlaceholder(place, packet, leg: leg, at: now) }
+        if let place { unsafe self.sendPlaceholder(place, packet.pointee, leg: leg, at: now) }
     }
 
     /// Makes the outgoing packet in an egress slot: header anew, payload sealed straight from the receive buffer.
     ///
-    /// - Parameter probe: the probe that the packet is part of; 0 = none.
+    /// - Parameters:
+    ///   - padding: bytes of RTP padding that the packet gets at least.
+    ///   - probe: the probe that the packet is part of; 0 = none.
     /// - Returns: the datagram's length; 0 when it was not sent.
     @discardableResult
     mutating func send(
-        _ packet: SourcePacket,
+        _ packet: UnsafePointer<SourcePacket>,
         rewritten: RewrittenPacket,
         patch: PacketPatch,
         leg: LegPointer,
+        padding: Int = 0,
         probe: UInt16 = 0,
         at now: Instant
     ) -> Int {
-        let payloadType = unsafe leg.pointee.payloadTypes[Int(packet.header.payloadType & 0x7F)]
+        let payloadType = unsafe leg.pointee.payloadTypes[Int(packet.pointee.header.payloadType & 0x7F)]
         guard payloadType != Leg.noPayloadType else { return 0 }
         let slot = unsafe self.egress.nextSlot()
-        let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(packet.bytes))
+        let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(packet.pointee.bytes))
         var outgoing = unsafe Self.outgoingHeader(
-            packet.header,
+            packet.pointee.header,
             of: bytes,
             leg: leg,
             payloadType: payloadType,
@@ -113,14 +195,21 @@ extension MediaRouter {
             at: now
         )
         if patch.setsMarker { outgoing.marker = true }
-        guard let layout = unsafe self.writeHeader(&outgoing, patch, packet.header, of: bytes, into: slot) else {
+        guard let layout = unsafe self.writeHeader(&outgoing, patch, packet.pointee.header, of: bytes, into: slot)
+        else {
             return 0
         }
         // The descriptor's continuity fields are changed where the packet lies: each leg writes its own over the last.
-        unsafe packet.payloadDescriptor.apply(patch, in: packet.payload)
+        unsafe packet.pointee.payloadDescriptor.apply(patch, in: packet.pointee.payload)
+        let padding =
+            unsafe leg.pointee.repeatsDatagrams
+            ? 0 : self.pad(packet, by: padding, headerLength: layout.headerLength, in: slot, of: leg.pointee.session)
         let length = unsafe self.dispatch(
             layout,
-            payload: UnsafeRawBufferPointer(packet.payload),
+            payload: UnsafeRawBufferPointer(
+                start: packet.pointee.payload.baseAddress,
+                count: packet.pointee.payloadLength + padding
+            ),
             sequence: rewritten.sequence,
             in: slot,
             to: leg.pointee.session,
@@ -137,7 +226,7 @@ extension MediaRouter {
             }
             unsafe leg.pointee.note(mark)
         }
-        unsafe self.noteSent(leg, payloadLength: packet.payloadLength, length: length, at: now)
+        unsafe self.noteSent(leg, payloadLength: packet.pointee.payloadLength, length: length, at: now)
         return length
     }
 
@@ -218,12 +307,12 @@ extension MediaRouter {
     private mutating func switchSource(
         _ leg: LegPointer,
         to rank: Int,
-        _ packet: SourcePacket,
+        _ packet: UnsafePointer<SourcePacket>,
         track: TrackPointer,
         layer: Int,
         at now: Instant
     ) -> Bool {
-        let timestamp = packet.header.timestamp
+        let timestamp = unsafe packet.pointee.header.timestamp
         var reference: UInt32?
         if let old = unsafe leg.pointee.rewriter.referenceSource, old != rank {
             let oldLayer = unsafe track.pointee.layer(rank: old)
@@ -234,7 +323,7 @@ extension MediaRouter {
         }
         switch unsafe leg.pointee.rewriter.switchSource(
             to: rank,
-            sequence: packet.sequence,
+            sequence: packet.pointee.sequence,
             timestamp: timestamp,
             referenceTimestamp: reference,
             at: now

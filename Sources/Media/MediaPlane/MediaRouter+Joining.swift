@@ -56,7 +56,7 @@ extension MediaRouter {
     }
 
     /// Copies a kept packet to where it can be changed.
-    private func layOut(
+    func layOut(
         _ number: Int64,
         from source: UnsafeMutablePointer<SourceLayer>,
         at now: Instant

@@ -17,34 +17,43 @@ extension MediaRouter {
     /// Sends one packet to one subscriber, now or in its turn.
     @inline(__always)
     mutating func admit(
-        _ packet: SourcePacket,
+        _ packet: UnsafePointer<SourcePacket>,
         rewritten: RewrittenPacket,
         patch: PacketPatch,
         rank: Int,
         leg: LegPointer,
+        padding: Int,
         at now: Instant
     ) {
         guard unsafe leg.pointee.kind == .video, let bandwidth = unsafe leg.pointee.session.pointee.bandwidth else {
-            unsafe self.send(packet, rewritten: rewritten, patch: patch, leg: leg, at: now)
+            unsafe self.send(packet, rewritten: rewritten, patch: patch, leg: leg, padding: padding, at: now)
             return
         }
         let reference = unsafe PacedPacket(
             binding: leg.pointee.binding,
             position: SourcePosition(
                 source: rank,
-                sequence: packet.sequence,
+                sequence: packet.pointee.sequence,
                 outgoingSequence: rewritten.sequence,
-                timestampOffset: rewritten.timestamp &- packet.header.timestamp,
+                timestampOffset: rewritten.timestamp &- packet.pointee.header.timestamp,
                 generation: rewritten.generation
             ),
             patch: patch,
             isRetransmission: false
         )
-        let byteCount = packet.payloadLength + Self.typicalOverhead
+        let byteCount = unsafe packet.pointee.payloadLength + Self.typicalOverhead
         switch unsafe bandwidth.pointee.pacer.admit(.video, byteCount: byteCount, reference: reference, at: now) {
         case .sendNow:
             let probe = unsafe bandwidth.pointee.pacer.currentProbe
-            let length = unsafe self.send(packet, rewritten: rewritten, patch: patch, leg: leg, probe: probe, at: now)
+            let length = unsafe self.send(
+                packet,
+                rewritten: rewritten,
+                patch: patch,
+                leg: leg,
+                padding: padding,
+                probe: probe,
+                at: now
+            )
             if length == 0 { unsafe bandwidth.pointee.pacer.sent(byteCount: -byteCount, kind: .video, at: now) }
         case .queued: unsafe self.wakePacer(of: leg.pointee.session, bandwidth, at: now)
         case .dropped: self.counters.droppedOutPacer &+= 1

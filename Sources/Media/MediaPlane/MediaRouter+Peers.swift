@@ -64,6 +64,7 @@ extension MediaRouter {
         unsafe session.pointee.destination = address
         if isOther { unsafe self.routeChanged(session, at: now) }
         if let socket { unsafe session.pointee.socket = socket }
+        unsafe session.pointee.chain = EgressQueue.Chain()
     }
 
     /// So long after the last authentic datagram of its session, an address is still that session's: more than the time
@@ -138,9 +139,11 @@ extension MediaRouter {
     /// Stops a track for everybody and frees it.
     mutating func destroy(_ track: TrackPointer) {
         while let leg = unsafe track.pointee.legs.last { unsafe self.detach(leg) }
-        let session = unsafe track.pointee.owner
-        for stream in 0..<32 where unsafe session.pointee.routes[stream].track == track {
-            unsafe session.pointee.routes[stream] = InboundRoute()
+        unsafe self.endMirrors(of: track)
+        if let session = unsafe track.pointee.owner {
+            for stream in 0..<32 where unsafe session.pointee.routes[stream].track == track {
+                unsafe session.pointee.routes[stream] = InboundRoute()
+            }
         }
         if unsafe track.pointee.kind == .audio {
             unsafe self.audioTracks.removeAll { unsafe $0 == track }
@@ -161,6 +164,7 @@ extension MediaRouter {
     /// Does what has become due.
     package mutating func handleTimers(at now: Instant) {
         self.reportAudioActivity(at: now)
+        self.runMirrors(at: now)
         // Bounded, in case a session's deadline were not to move: the loop must go on to the sockets.
         for _ in 0..<4_096 {
             guard let index = self.timers.popExpired(at: now), let session = unsafe self.sessions[index] else { break }
@@ -199,6 +203,16 @@ extension MediaRouter {
         guard unsafe deadline < session.pointee.mediaDeadline else { return }
         unsafe session.pointee.mediaDeadline = deadline
         unsafe self.reschedule(session)
+    }
+
+    /// Makes sure that a track is looked at by `deadline`.
+    @inline(__always)
+    mutating func wake(_ track: TrackPointer, by deadline: Instant) {
+        if let owner = unsafe track.pointee.owner {
+            unsafe self.wake(owner, by: deadline)
+        } else {
+            self.wakeMirrors(by: deadline)
+        }
     }
 }
 

@@ -10,10 +10,13 @@ import RTP
 /// allocates, counts references, takes a lock or logs.
 extension MediaRouter {
     /// Takes an RTP packet that was opened in place.
+    ///
+    /// - Parameter room: bytes behind it that may be written to: where its tag was.
     mutating func receiveRTP(
         _ packet: UnsafeMutableRawBufferPointer,
         stream: Int,
         session: SessionPointer,
+        room: Int,
         arrival: Instant,
         at now: Instant
     ) {
@@ -25,6 +28,7 @@ extension MediaRouter {
             return
         }
         if unsafe session.pointee.routes[stream].ssrc != header.ssrc {
+            self.forwardCollected(at: now)
             guard let route = unsafe self.resolve(header, in: bytes, session: session, at: now) else {
                 self.counters.droppedInUnknownSSRC &+= 1
                 return
@@ -41,9 +45,14 @@ extension MediaRouter {
             unsafe self.wake(session, by: session.pointee.feedback.nextDeadline)
         }
         if route.role == .media {
-            let payloadLength = packet.count - header.headerLength - padding
+            var media = unsafe SourcePacket(
+                bytes: packet,
+                header: header,
+                payloadLength: packet.count - header.headerLength - padding
+            )
+            media.paddingRoom = min(padding + room, SourcePacket.largestPadding)
             unsafe self.receiveMedia(
-                SourcePacket(bytes: packet, header: header, payloadLength: payloadLength),
+                media,
                 track: track,
                 layer: route.layer,
                 isRecovered: false,
@@ -72,7 +81,7 @@ extension MediaRouter {
             )
         else { return }
         let format = unsafe track.pointee.format(header.payloadType)
-        guard format.role == .retransmission else { return }
+        guard format.role == .retransmission, let owner = unsafe track.pointee.owner else { return }
         unsafe (base + 2).copyMemory(from: base, byteCount: header.headerLength)
         let restored = unsafe UnsafeMutableRawBufferPointer(
             start: base + 2,
@@ -89,7 +98,7 @@ extension MediaRouter {
         guard
             let original = unsafe RTPHeaderInfo(
                 RawSpan(_unsafeBytes: UnsafeRawBufferPointer(restored)),
-                extensions: track.pointee.owner.pointee.extensions
+                extensions: owner.pointee.extensions
             )
         else { return }
         unsafe track.pointee.layers[route.layer].retransmittedPackets &+= 1
@@ -126,7 +135,7 @@ extension MediaRouter {
             // It came by itself meanwhile, or nobody waits for it any more.
             guard unsafe source.pointee.nacks.received(sequence, isRecovered: true, at: now) == .filled else { return }
             if let sample = unsafe source.pointee.nacks.takeRoundTripTime() {
-                unsafe track.pointee.owner.pointee.noteRoundTrip(sample)
+                unsafe track.pointee.owner?.pointee.noteRoundTrip(sample)
             }
             unsafe source.pointee.reception.recovered(byteCount: packet.payloadLength)
         } else {
@@ -139,22 +148,45 @@ extension MediaRouter {
             )
             unsafe source.pointee.clock.packet(timestamp: header.timestamp, at: arrival)
             _ = unsafe source.pointee.nacks.received(sequence, isRecovered: false, at: now)
-            unsafe source.pointee.lastPacket = now
-            if unsafe !source.pointee.isActive {
-                unsafe source.pointee.isActive = true
-                unsafe track.pointee.hasNews = true
-                if unsafe track.pointee.kind == .video {
-                    for leg in unsafe Each(track.pointee.legs) { unsafe self.giveGrace(leg.pointee.session, at: now) }
-                }
-            }
-            if unsafe track.pointee.usesNACK {
-                unsafe self.wake(track.pointee.owner, by: source.pointee.nacks.nextDeadline)
-            }
+            unsafe self.noteAlive(track, layer: layer, at: now)
+            if unsafe track.pointee.usesNACK { unsafe self.wake(track, by: source.pointee.nacks.nextDeadline) }
         }
         packet.sequence = sequence
+        if unsafe track.pointee.linkCount > 0, unsafe !track.pointee.isMuted {
+            unsafe self.cross(packet, track: track, layer: layer, isRecovered: isRecovered, arrival: arrival)
+        }
+        unsafe self.distribute(packet, format: format, track: track, layer: layer, at: now)
+    }
+
+    /// A packet came that was not asked for.
+    @inline(__always)
+    mutating func noteAlive(_ track: TrackPointer, layer: Int, at now: Instant) {
+        let source = unsafe track.pointee.layers + layer
+        unsafe source.pointee.lastPacket = now
+        guard unsafe !source.pointee.isActive else { return }
+        unsafe source.pointee.isActive = true
+        unsafe track.pointee.hasNews = true
+        guard unsafe track.pointee.kind == .video else { return }
+        for leg in unsafe Each(track.pointee.legs) { unsafe self.giveGrace(leg.pointee.session, at: now) }
+    }
+
+    /// Keeps a packet and sends it to this worker's subscribers, wherever it was published.
+    mutating func distribute(
+        _ received: SourcePacket,
+        format: Track.Format,
+        track: TrackPointer,
+        layer: Int,
+        at now: Instant
+    ) {
+        var packet = received
+        let sequence = packet.sequence
+        let header = packet.header
+        let source = unsafe track.pointee.layers + layer
         // Padding alone probes the way to us; nobody else needs it, and its number must leave no gap.
         if packet.payloadLength == 0 {
+            self.forwardCollected(at: now)
             let rank = unsafe track.pointee.rank(layer: layer)
+            unsafe source.pointee.frames.notePadding(sequence: sequence)
             unsafe source.pointee.keyFrameCache.note(sequence, isKeyFrameStart: false, byteCount: 0, at: now)
             for leg in unsafe Each(track.pointee.legs) {
                 unsafe leg.pointee.rewriter.leaveOut(source: rank, sequence: sequence)
@@ -176,8 +208,10 @@ extension MediaRouter {
             at: now
         )
         guard unsafe !track.pointee.isMuted else { return }
-        if unsafe track.pointee.kind == .audio { unsafe self.noteLevel(of: packet, track: track) }
-        unsafe self.forward(packet, track: track, layer: layer, at: now)
+        if unsafe track.pointee.kind == .audio, unsafe track.pointee.owner != nil {
+            unsafe self.noteLevel(of: packet, track: track)
+        }
+        unsafe self.forwardInBatch(packet, track: track, layer: layer, at: now)
     }
 
     /// Finds out, once for all subscribers, what a packet is of its frame.
@@ -189,6 +223,11 @@ extension MediaRouter {
         at now: Instant
     ) {
         let source = unsafe track.pointee.layers + layer
+        // A descriptor with more than the three bytes that every one has may change the structure that the packets
+        // before it are read by.
+        if let descriptor = packet.header.range(of: .dependencyDescriptor), descriptor.count > 3 {
+            self.forwardCollected(at: now)
+        }
         let keyFrame = unsafe Self.readFrame(&packet, format: format, with: &source.pointee.frames)
         unsafe source.pointee.keyFrameCache.note(
             packet.sequence,
@@ -198,6 +237,7 @@ extension MediaRouter {
         )
         unsafe source.pointee.rates.received(packet.frame, byteCount: packet.payloadLength, at: now)
         if packet.frame.isKeyFrameStart {
+            self.forwardCollected(at: now)
             unsafe self.keyFrameArrived(keyFrame ?? KeyFrameInfo(), track: track, layer: layer, at: now)
         }
     }
@@ -218,12 +258,13 @@ extension MediaRouter {
             marker: packet.header.marker,
             payload: packet.payloadDescriptor,
             isKeyFrameStart: keyFrame != nil,
+            hasParameters: format != .h264 && format != .h265 || keyFrame?.hasSize == true,
             descriptor: bytes.extracting(range)
         )
         return keyFrame
     }
 
-    private mutating func keyFrameArrived(
+    mutating func keyFrameArrived(
         _ keyFrame: KeyFrameInfo,
         track: TrackPointer,
         layer: Int,

@@ -32,7 +32,8 @@ extension MediaRouter {
 
     // MARK: To publishers
 
-    /// A receiver report about everything that a session publishes (RFC 3550 §6.4.2).
+    /// A receiver report about everything that a session publishes (RFC 3550 §6.4.2), and the echo of the reference time
+    /// that it sent, if it did (RFC 3611 §4.5).
     mutating func sendReceiverReport(to session: SessionPointer, at now: Instant) {
         var blocks = InlineArray<31, ReportBlock>(
             repeating: ReportBlock(
@@ -59,7 +60,10 @@ extension MediaRouter {
                 }
             }
         }
-        guard count > 0 else { return }
+        let echo = unsafe session.pointee.referenceTime?.echo(at: now)
+        guard count > 0 || echo != nil else { return }
+        // One echo for each reference time: an old one says nothing new.
+        unsafe session.pointee.referenceTime = nil
         let slot = unsafe self.egress.nextSlot()
         var writer = unsafe RTCPWriter(MutableRawSpan(_unsafeBytes: Self.room(slot)))
         _ = unsafe writer.appendReceiverReport(
@@ -67,6 +71,7 @@ extension MediaRouter {
             blocks: blocks.span.extracting(first: count)
         )
         _ = unsafe writer.appendSourceDescription(of: session.pointee.rtcpSSRC, cname: "sluice")
+        if let echo { _ = unsafe writer.append(echo, from: session.pointee.rtcpSSRC) }
         let length = writer.count
         unsafe self.seal(length, in: slot, to: session)
     }
@@ -99,11 +104,10 @@ extension MediaRouter {
     mutating func sendNACK(for track: TrackPointer, layer: Int, at now: Instant) {
         let source = unsafe track.pointee.layers + layer
         guard unsafe track.pointee.usesNACK, unsafe now >= source.pointee.nacks.nextDeadline,
-            let media = unsafe source.pointee.ssrc
+            let media = unsafe source.pointee.ssrc, let session = unsafe track.pointee.owner
         else { return }
         var lost = InlineArray<128, SequenceNumber>(repeating: SequenceNumber(0))
         var span = lost.mutableSpan
-        let session = unsafe track.pointee.owner
         let count = unsafe source.pointee.nacks.collect(
             at: now,
             roundTripTime: session.pointee.roundTripTime ?? .milliseconds(100),
@@ -124,10 +128,15 @@ extension MediaRouter {
         self.counters.nacksOut &+= UInt64(count)
     }
 
-    /// PLI where it was negotiated, else FIR.
+    /// PLI where it was negotiated, else FIR; of a mirror, the worker that has the track is asked.
     mutating func sendKeyFrameRequest(to track: TrackPointer, layer: Int) {
         let source = unsafe track.pointee.layers + layer
-        let session = unsafe track.pointee.owner
+        guard let session = unsafe track.pointee.owner else {
+            if let home = unsafe track.pointee.mirror?.home {
+                self.tell(home, .keyFrameWanted(unsafe track.pointee.source, layer: layer))
+            }
+            return
+        }
         guard let media = unsafe source.pointee.ssrc, unsafe session.pointee.isConnected else { return }
         let feedback = unsafe track.pointee.section.codecs.first?.feedback ?? []
         let slot = unsafe self.egress.nextSlot()
@@ -158,7 +167,7 @@ extension MediaRouter {
         let times = unsafe track.pointee.layers[layer].clock.legTimes(
             at: now,
             wallClock: self.wallClock,
-            publisher: track.pointee.owner.pointee.clock,
+            publisher: track.pointee.publisherClock,
             timestampOffset: leg.pointee.rewriter.timestampOffset
         )
         guard let times else { return }

@@ -54,13 +54,8 @@ extension MediaRouter {
                 {
                     unsafe session.pointee.routes[stream] = InboundRoute()
                 }
-                unsafe source.pointee.restart(ssrc: header.ssrc, kind: track.pointee.kind)
-                for leg in unsafe Each(track.pointee.legs) {
-                    unsafe leg.pointee.rewriter.rebind()
-                    unsafe leg.pointee.selector.restart()
-                }
             }
-            unsafe source.pointee.ssrc = header.ssrc
+            unsafe self.takeSSRC(header.ssrc, of: track, layer: layer)
             if unsafe !session.pointee.hasReportedFirstMedia { unsafe self.reportFirstMedia(session, at: now) }
         }
         return unsafe InboundRoute(
@@ -69,6 +64,18 @@ extension MediaRouter {
             layer: layer,
             role: isRetransmission ? .retransmission : .media
         )
+    }
+
+    /// A layer begins, or begins anew: everyone who is sent it waits for its key frame then.
+    func takeSSRC(_ ssrc: SSRC, of track: TrackPointer, layer: Int) {
+        let source = unsafe track.pointee.layers + layer
+        defer { unsafe source.pointee.ssrc = ssrc }
+        guard unsafe source.pointee.ssrc != nil else { return }
+        unsafe source.pointee.restart(ssrc: ssrc, kind: track.pointee.kind)
+        for leg in unsafe Each(track.pointee.legs) {
+            unsafe leg.pointee.rewriter.rebind()
+            unsafe leg.pointee.selector.restart()
+        }
     }
 
     private func track(of header: RTPHeaderInfo, in packet: RawSpan, session: SessionPointer) -> TrackPointer? {

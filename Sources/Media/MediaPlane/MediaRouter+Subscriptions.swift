@@ -17,6 +17,11 @@ extension MediaRouter {
         guard let track = unsafe self.track(source.mid, of: publisher) else { throw .noSuchTrack }
         let map = payloadTypeMap(from: unsafe track.pointee.section, to: unsafe leg.pointee.section)
         guard !map.isEmpty else { throw .noCommonCodec }
+        unsafe self.attach(leg, to: track, payloadTypes: map, at: now)
+    }
+
+    /// - Parameter map: from the publisher's payload types to the leg's.
+    mutating func attach(_ leg: LegPointer, to track: TrackPointer, payloadTypes map: [UInt8: UInt8], at now: Instant) {
         unsafe self.detach(leg)
         self.lastBinding &+= 1
         unsafe leg.pointee.attach(to: track, payloadTypes: map, binding: self.lastBinding)
@@ -75,6 +80,7 @@ extension MediaRouter {
         guard let track = unsafe self.track(source.mid, of: session) else { return }
         guard unsafe track.pointee.purpose != purpose else { return }
         unsafe track.pointee.purpose = purpose
+        unsafe self.describeToMirrors(track)
         unsafe self.needsAllocation(of: track, because: .publisher, at: now)
     }
 
@@ -83,6 +89,7 @@ extension MediaRouter {
         guard let track = unsafe self.track(source.mid, of: session) else { return }
         guard unsafe track.pointee.speechRole != role else { return }
         unsafe track.pointee.speechRole = role
+        unsafe self.describeToMirrors(track)
         unsafe self.needsAllocation(of: track, because: .speaker, at: now)
     }
 
@@ -91,13 +98,19 @@ extension MediaRouter {
         guard let track = unsafe self.track(source.mid, of: session) else { return }
         guard unsafe track.pointee.isMuted != muted else { return }
         unsafe track.pointee.isMuted = muted
+        unsafe self.describeToMirrors(track)
+        unsafe self.muteChanged(of: track, at: now)
+    }
+
+    /// Everyone who is sent the track starts anew when it goes on.
+    mutating func muteChanged(of track: TrackPointer, at now: Instant) {
         // What was said and shown meanwhile is nobody's business afterwards.
         for layer in unsafe 0..<track.pointee.layerCount {
             unsafe track.pointee.layers[layer].keyFrameCache = KeyFrameCache()
         }
         for leg in unsafe Each(track.pointee.legs) {
             unsafe leg.pointee.startAnew()
-            if !muted { unsafe self.start(leg, at: now) }
+            if unsafe !track.pointee.isMuted { unsafe self.start(leg, at: now) }
         }
     }
 

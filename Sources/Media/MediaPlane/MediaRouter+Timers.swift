@@ -6,7 +6,6 @@ import Negotiation
 
 /// What waits for its time: reports, feedback, requests, the watch over layers.
 extension MediaRouter {
-    private static let reportInterval = Nanoseconds.seconds(1)
     private static let selectionInterval = Nanoseconds.milliseconds(100)
 
     /// Does what is due for one connected session, and finds its next deadline.
@@ -25,13 +24,7 @@ extension MediaRouter {
             unsafe session.pointee.nextSelection = now + Self.selectionInterval
             for track in unsafe Each(session.pointee.tracks) { unsafe self.watch(track, at: now) }
         }
-        if unsafe now >= session.pointee.nextReport {
-            // Jittered from half to one and a half (RFC 3550 §6.2), or a thousand sessions report in the same turn.
-            let interval = Int64.random(
-                in: Self.reportInterval.count / 2...Self.reportInterval.count * 3 / 2,
-                using: &self.random
-            )
-            unsafe session.pointee.nextReport = now + Nanoseconds(interval)
+        if unsafe session.pointee.reports.takeDue(at: now, using: &self.random) {
             unsafe self.sendReceiverReport(to: session, at: now)
             for leg in unsafe Each(session.pointee.legs) { unsafe self.sendSenderReport(leg, at: now) }
         }
@@ -39,7 +32,7 @@ extension MediaRouter {
     }
 
     private func nextMediaDeadline(_ session: SessionPointer) -> Instant {
-        var deadline = unsafe session.pointee.nextReport
+        var deadline = unsafe session.pointee.reports.nextDeadline
         if unsafe session.pointee.usesTransportFeedback {
             deadline = unsafe min(deadline, session.pointee.feedback.nextDeadline)
         }
@@ -58,7 +51,7 @@ extension MediaRouter {
     }
 
     /// Sees which layers live, lets subscribers change layer, and tells the rooms what changed.
-    private mutating func watch(_ track: TrackPointer, at now: Instant) {
+    mutating func watch(_ track: TrackPointer, at now: Instant) {
         for layer in unsafe 0..<track.pointee.layerCount {
             let source = unsafe track.pointee.layers + layer
             guard unsafe source.pointee.isActive, let last = unsafe source.pointee.lastPacket else { continue }
@@ -85,6 +78,8 @@ extension MediaRouter {
             unsafe self.reportSelection(leg)
         }
         unsafe self.watchDemand(for: track, at: now)
+        // Of a mirror, the room hears from the worker that has the track.
+        guard unsafe track.pointee.owner != nil else { return }
         if unsafe track.pointee.hasNews, unsafe now >= track.pointee.nextNews, let codec = unsafe track.pointee.codec {
             unsafe track.pointee.hasNews = false
             unsafe track.pointee.nextNews = now + Track.newsInterval

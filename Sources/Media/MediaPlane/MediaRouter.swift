@@ -6,6 +6,7 @@ package import MediaControl
 import Negotiation
 package import PeerSession
 import RTP
+package import SRTP
 import STUN
 
 /// Everything that a worker does with packets, without its sockets and its thread: datagrams, commands and time come
@@ -22,19 +23,25 @@ package struct MediaRouter: ~Copyable {
         package var packetsPerSecondPerTransport: Int
         /// Where every subscriber's estimate starts, and how far it may go.
         package var estimator = EstimatorConfiguration()
+        /// Protects all packets; must be usable.
+        package var srtpLibrary = SRTPLibrary.fastest
         /// Hands DTLS handshakes out through `nextHandshake` instead of doing them in `receive`.
         package var offloadsHandshakes: Bool
+        /// Wakes the worker when packets of another one's tracks come; `nil` = it looks for them by itself.
+        package var wake: WakeEvent?
 
         package init(
             certificate: DTLSCertificate,
             maximumSessionCount: Int = 16_384,
             packetsPerSecondPerTransport: Int = 0,
-            offloadsHandshakes: Bool = false
+            offloadsHandshakes: Bool = false,
+            wake: WakeEvent? = nil
         ) {
             self.certificate = certificate
             self.maximumSessionCount = maximumSessionCount
             self.packetsPerSecondPerTransport = packetsPerSecondPerTransport
             self.offloadsHandshakes = offloadsHandshakes
+            self.wake = wake
         }
     }
 
@@ -60,10 +67,14 @@ package struct MediaRouter: ~Copyable {
     let packetScratch: UnsafeMutableRawBufferPointer
     let wallClock: NTPAnchor
     private var sampleCountdown = 64
+    /// Packets of the batch in hand.
+    var collected = ForwardingBatch()
+    private(set) var collectsPackets = false
     /// All published ones, for `reportAudioActivity`.
     var audioTracks: [TrackPointer] = unsafe []
     var hasAudioActivity = false
     var nextAudioActivity = Instant.zero
+    var crossings = Crossings()
 
     /// - Parameters:
     ///   - egress: where datagrams go.
@@ -90,6 +101,7 @@ package struct MediaRouter: ~Copyable {
     deinit {
         unsafe self.descriptorScratch.deallocate()
         unsafe self.packetScratch.deallocate()
+        self.freeMirrors()
         for session in unsafe Each(self.sessions) {
             guard let session = unsafe session else { continue }
             for leg in unsafe Each(session.pointee.legs) { unsafe Self.free(leg) }
@@ -121,7 +133,20 @@ package struct MediaRouter: ~Copyable {
 
     package mutating func flush() { self.egress.flush() }
 
-    package func nextDeadline() -> Instant? { self.timers.nextDeadline() }
+    /// From here to `endBatch`, datagrams stay where they are after `receive`, and media is forwarded by `endBatch` at
+    /// the latest.
+    package mutating func beginBatch() { self.collectsPackets = true }
+
+    package mutating func endBatch(at now: Instant) {
+        self.forwardCollected(at: now)
+        self.collectsPackets = false
+    }
+
+    package func nextDeadline() -> Instant? {
+        let mirrors = self.crossings.deadline
+        guard mirrors != .distantFuture else { return self.timers.nextDeadline() }
+        return min(mirrors, self.timers.nextDeadline() ?? mirrors)
+    }
 
     package mutating func currentCounters() -> RouterCounters {
         self.counters.droppedOutNoRoom = self.egress.noRoomCount
@@ -140,7 +165,13 @@ package struct MediaRouter: ~Copyable {
 
     // MARK: Datagrams
 
-    /// Takes one datagram; media is opened in place and forwarded before this returns.
+    /// RTP, and not RTCP (RFC 5761 §4) or anything else: it changes nothing but streams.
+    package static func isMedia(_ datagram: RawSpan) -> Bool {
+        guard datagram.byteCount > 1, datagram.uint8(at: 0) >> 6 == 2 else { return false }
+        return !(192..<224).contains(datagram.uint8(at: 1))
+    }
+
+    /// Takes one datagram; media is opened in place and forwarded before this returns, or by `endBatch`.
     ///
     /// - Parameter arrival: when the kernel took it in, for feedback about the publisher's path: `now` or a little
     ///   earlier. `nil` = `now`.
@@ -154,6 +185,7 @@ package struct MediaRouter: ~Copyable {
         let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(datagram))
         guard bytes.byteCount > 0 else { return }
         if bytes.uint8(at: 0) < 4 {
+            self.forwardCollected(at: now)
             // The only kind that may come from an unknown address: found by our username fragment, then authenticated.
             guard let key = localUsernameFragmentKey(of: bytes), let index = self.indexByFragment[key],
                 let session = unsafe self.sessions[index]
@@ -173,6 +205,7 @@ package struct MediaRouter: ~Copyable {
                 self.counters.droppedInRateLimited &+= 1
                 return
             }
+            if !Self.isMedia(bytes) { self.forwardCollected(at: now) }
             unsafe session.pointee.packetsReceived &+= 1
             unsafe session.pointee.bytesReceived &+= UInt64(bytes.byteCount)
             switch unsafe session.pointee.peer.receive(datagram, from: source, at: now) {
@@ -182,6 +215,7 @@ package struct MediaRouter: ~Copyable {
                     UnsafeMutableRawBufferPointer(rebasing: datagram[0..<length]),
                     stream: stream,
                     session: session,
+                    room: datagram.count - length,
                     arrival: arrival ?? now,
                     at: now
                 )

@@ -12,12 +12,19 @@ package actor MediaWorker: MediaWorkerControl {
     private let executor: WorkerExecutor
     private let sockets: [UDPSocket]
     private let epoll: CInt
-    private let wakeDescriptor: CInt
+    /// What other workers say to this one; its wake-up is the loop's.
+    private let mailbox: WorkerMailbox
+    private let mailboxes: [WorkerMailbox]
     private let receiver: ReceiveBatch
     private var router: MediaRouter
     private let events: @Sendable (MediaEvent) -> Void
     private var isStopping = false
     private var statistics = LoopStatistics()
+    /// Packets of other workers wait in their rings.
+    private var hasMoreCrossings = false
+    private var batchWait: BatchWait
+    /// Datagrams of media in this turn of the loop.
+    private var mediaCount = 0
 
     package nonisolated let index: Int
     package nonisolated let endpoint: MediaEndpoint
@@ -28,39 +35,37 @@ package actor MediaWorker: MediaWorkerControl {
     init(
         index: Int,
         sockets: [UDPSocket],
+        mailboxes: [WorkerMailbox],
         endpoint: MediaEndpoint,
         configuration: MediaRouter.Configuration,
+        sendBatchInterval: Nanoseconds,
         events: @escaping @Sendable (MediaEvent) -> Void
     ) throws(MediaPlaneError) {
         let epoll = cl_epoll_create()
         guard epoll >= 0 else { throw .systemRefused(call: "epoll_create1", errno: -epoll) }
-        let wake = cl_eventfd_create()
-        guard wake >= 0 else {
-            _ = cl_close(epoll)
-            throw .systemRefused(call: "eventfd", errno: -wake)
-        }
-        for (tag, descriptor) in (sockets.map(\.descriptor) + [wake]).enumerated() {
+        let wake = mailboxes[index].wake
+        for (tag, descriptor) in (sockets.map(\.descriptor) + [wake.descriptor]).enumerated() {
             let result = cl_epoll_add_readable(epoll, descriptor, UInt64(tag))
             guard result >= 0 else {
                 _ = cl_close(epoll)
-                _ = cl_close(wake)
                 throw .systemRefused(call: "epoll_ctl", errno: -result)
             }
         }
         guard let receiver = ReceiveBatch(), let egress = unsafe EgressQueue(descriptors: sockets.map(\.descriptor))
         else {
             _ = cl_close(epoll)
-            _ = cl_close(wake)
             throw .systemRefused(call: "malloc", errno: 12)
         }
         self.index = index
         self.endpoint = endpoint
         self.events = events
         self.epoll = epoll
-        self.wakeDescriptor = wake
+        self.mailbox = mailboxes[index]
+        self.mailboxes = mailboxes
         self.receiver = receiver
+        self.batchWait = BatchWait(interval: sendBatchInterval)
         self.counters = SharedCounters()
-        self.executor = WorkerExecutor(wakeDescriptor: wake)
+        self.executor = WorkerExecutor(wake: wake)
         self.router = MediaRouter(
             configuration: configuration,
             egress: egress,
@@ -71,10 +76,7 @@ package actor MediaWorker: MediaWorkerControl {
         self.sockets = sockets
     }
 
-    deinit {
-        _ = cl_close(self.epoll)
-        _ = cl_close(self.wakeDescriptor)
-    }
+    deinit { _ = cl_close(self.epoll) }
 
     private static func now() -> Instant { Instant(nanoseconds: cl_monotonic_nanoseconds()) }
 
@@ -98,6 +100,17 @@ package actor MediaWorker: MediaWorkerControl {
         try self.router.bind(track, to: section, at: Self.now())
     }
 
+    /// What another worker needs to bind a track of this one; `nil` when there is no such track.
+    func describe(_ track: PublishedTrack) -> TrackDescription? { self.router.describe(track) }
+
+    /// Forwards a track of another worker.
+    func bind(_ track: TrackDescription, from worker: Int, to section: SectionReference) async throws(MediaError) {
+        defer { self.afterCommand() }
+        // A track of that name may have ended before this one began; its mirror must be gone then.
+        self.takeMail(at: Self.now())
+        try self.router.bind(track, from: worker, to: section, at: Self.now())
+    }
+
     package func unbind(_ section: SectionReference) async {
         self.router.unbind(section, at: Self.now())
         self.afterCommand()
@@ -115,10 +128,12 @@ package actor MediaWorker: MediaWorkerControl {
 
     package func setPurpose(_ purpose: TrackPurpose, for track: PublishedTrack) async {
         self.router.setPurpose(purpose, for: track, at: Self.now())
+        self.afterCommand()
     }
 
     package func setSpeechRole(_ role: SpeechRole, for track: PublishedTrack) async {
         self.router.setSpeechRole(role, for: track, at: Self.now())
+        self.afterCommand()
     }
 
     package func setMuted(_ muted: Bool, for track: PublishedTrack) async {
@@ -140,6 +155,9 @@ package actor MediaWorker: MediaWorkerControl {
 
     private func deliverEvents() {
         for event in self.router.takeEvents() { self.events(event) }
+        for (worker, message) in self.router.takeCrossingMessages() where self.mailboxes.indices.contains(worker) {
+            self.mailboxes[worker].post(message, from: self.index)
+        }
         while let (session, job) = self.router.nextHandshake() {
             // On the process's pool of threads: a handshake costs as much as 500 packets.
             Task.detached { [weak self] in
@@ -186,25 +204,70 @@ package actor MediaWorker: MediaWorkerControl {
     private func turn() -> Bool {
         guard !self.isStopping else { return false }
         var tags = InlineArray<16, UInt64>(repeating: 0)
-        let wait = self.router.nextDeadline().map { max(0, ($0 - Self.now()).count) } ?? 1_000_000_000
+        var now = Self.now()
+        let deadline = self.router.nextDeadline() ?? .distantFuture
+        if !self.hasMoreCrossings, let earliest = self.batchWait.earliestTurn(at: now) {
+            cl_sleep_until(min(earliest, max(deadline, now)).nanoseconds)
+            now = Self.now()
+        }
+        // Nobody wakes the loop for what it has left in a ring.
+        let longest: Int64 = self.hasMoreCrossings ? 0 : 1_000_000_000
+        let wait = deadline == .distantFuture ? longest : max(0, (deadline - now).count)
         var span = tags.mutableSpan
         let ready = unsafe span.withUnsafeMutableBufferPointer { buffer in
-            unsafe cl_epoll_wait(self.epoll, buffer.baseAddress, CInt(buffer.count), min(wait, 1_000_000_000))
+            unsafe cl_epoll_wait(self.epoll, buffer.baseAddress, CInt(buffer.count), min(wait, longest))
         }
-        var now = Self.now()
+        now = Self.now()
+        let began = now
+        self.mediaCount = 0
         for position in 0..<Int(max(0, ready)) {
             let tag = Int(truncatingIfNeeded: tags[position])
             if tag < self.sockets.count {
                 self.read(socket: tag, at: &now)
             } else {
-                cl_eventfd_drain(self.wakeDescriptor)
+                self.mailbox.wake.drain()
             }
         }
+        self.takeCrossings(at: &now)
         self.router.handleTimers(at: now)
         self.router.flush()
         self.deliverEvents()
+        self.batchWait.turn(began: began, ended: Self.now(), mediaCount: self.mediaCount)
         self.statistics.publishIfDue(at: now, router: &self.router, to: self.counters)
         return true
+    }
+
+    /// Takes what other workers have for this one.
+    private func takeCrossings(at now: inout Instant) {
+        self.takeMail(at: now)
+        self.hasMoreCrossings = self.router.receiveCrossings(at: now)
+        if self.hasMoreCrossings { now = Self.now() }
+    }
+
+    private func takeMail(at now: Instant) {
+        for (worker, message) in self.mailbox.take() { self.router.receive(message, from: worker, at: now) }
+    }
+
+    /// Hands the router the datagrams of a batch that are media, or those that are not. Returns how many are of the
+    /// other kind.
+    private func handle(_ count: Int, socket: Int, isMedia: Bool, at now: Instant) -> Int {
+        var others = 0
+        for index in 0..<count {
+            guard let bytes = unsafe self.receiver.bytes(index) else { continue }
+            let span = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(bytes))
+            guard MediaRouter.isMedia(span) == isMedia else {
+                others += 1
+                continue
+            }
+            unsafe self.router.receive(
+                bytes,
+                from: self.receiver.source(index),
+                socket: socket,
+                arrival: self.receiver.arrival(index, now: now),
+                at: now
+            )
+        }
+        return others
     }
 
     /// Reads a socket until it is empty, at most 16 batches, so that timers and the other sockets get their turn.
@@ -213,16 +276,12 @@ package actor MediaWorker: MediaWorkerControl {
             let count = self.receiver.read(self.sockets[socket].descriptor)
             guard count > 0 else { return }
             now = Self.now()
-            for index in 0..<count {
-                guard let bytes = unsafe self.receiver.bytes(index) else { continue }
-                unsafe self.router.receive(
-                    bytes,
-                    from: self.receiver.source(index),
-                    socket: socket,
-                    arrival: self.receiver.arrival(index, now: now),
-                    at: now
-                )
-            }
+            // Media first, so that it is forwarded together; feedback and the like would divide it.
+            self.router.beginBatch()
+            let others = self.handle(count, socket: socket, isMedia: true, at: now)
+            self.router.endBatch(at: now)
+            self.mediaCount += count - others
+            if others > 0 { _ = self.handle(count, socket: socket, isMedia: false, at: now) }
             self.router.flush()
             self.router.noteBatchSent(receivedAt: now, sentAt: Self.now())
             self.statistics.socketDropped(self.receiver.overflow, socket: socket)

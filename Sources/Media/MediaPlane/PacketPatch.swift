@@ -16,19 +16,23 @@ struct PacketPatch: BitwiseCopyable, Sendable {
 
 extension Leg {
     /// What to change in a packet that is sent for the first time.
+    ///
+    /// - Parameters: not by value: both are large, and this is done for every subscriber.
+    @inline(__always)
     mutating func patch(
-        _ packet: borrowing SourcePacket,
-        from reader: borrowing FrameReader,
+        _ packet: UnsafePointer<SourcePacket>,
+        from source: UnsafePointer<SourceLayer>,
         generation: UInt32,
         setsMarker: Bool,
         at now: Instant
     ) -> PacketPatch {
-        var patch = PacketPatch(payload: self.patch(packet.payloadDescriptor, generation: generation))
+        var patch = PacketPatch(payload: unsafe self.patch(packet.pointee.payloadDescriptor, generation: generation))
         patch.setsMarker = setsMarker
-        if self.section.extensions[.dependencyDescriptor] != 0 {
-            patch.descriptor = self.descriptor.patch(
-                for: packet.frame,
-                from: reader,
+        if self.section.extensions[.dependencyDescriptor] != 0, unsafe packet.pointee.frame.flags.contains(.descriptor)
+        {
+            patch.descriptor = unsafe self.descriptor.patch(
+                for: packet.pointee.frame,
+                from: source.pointee.frames,
                 layers: self.selector.layersInStream,
                 generation: generation,
                 at: now

@@ -56,6 +56,14 @@ package struct RouterCounters: BitwiseCopyable, Sendable {
     /// Key frames of the cache that were sent to a subscriber that had no picture yet.
     package var replaysSent: UInt64 = 0
 
+    // Between workers.
+    /// Packets of tracks published here that were handed to other workers.
+    package var crossedPackets: UInt64 = 0
+    /// Those that found the other worker's ring full.
+    package var crossingDropped: UInt64 = 0
+    /// Packets of other workers' tracks that came.
+    package var mirroredPackets: UInt64 = 0
+
     // Transport.
     package var stunRejected: UInt64 = 0
     package var iceConnectedIPv4: UInt64 = 0
@@ -72,6 +80,8 @@ package struct RouterCounters: BitwiseCopyable, Sendable {
 
     // Gauges.
     package var sessions: UInt64 = 0
+    /// Tracks of other workers that this one has subscribers of.
+    package var mirrors: UInt64 = 0
     package var tracksPublished = ByKind()
     package var tracksForwarded = ByKind()
     /// Bound, and held back at the wish of the subscriber.

@@ -27,6 +27,8 @@ struct Session: ~Copyable {
     var destination = TransportAddress(high: 0, low: 0, port: 0)
     /// The socket that the selected pair's checks arrive on.
     var socket = 0
+    /// What waits to leave there.
+    var chain = EgressQueue.Chain()
     var isConnected = false
     /// When an authentic RTP or RTCP packet came.
     var lastMedia = Instant.zero
@@ -59,7 +61,9 @@ struct Session: ~Copyable {
     private(set) var roundTripTime: Nanoseconds?
     /// Of SRTP, behind every packet.
     var tagLength = 16
-    var nextReport: Instant
+    var reports: RTCPSchedule
+    /// What this peer last sent to learn the round trip time, until it is echoed.
+    var referenceTime: ReceiverReferenceTime?
     /// When the transport wants to be called.
     var peerDeadline = Instant.zero
     /// When reports, feedback, NACKs or selectors are due, whichever is first.
@@ -94,7 +98,7 @@ struct Session: ~Copyable {
         self.rtcpSSRC = rtcpSSRC
         self.feedbackBuilder = TransportFeedbackBuilder(senderSSRC: rtcpSSRC, mediaSSRC: rtcpSSRC)
         self.rateLimiter = PacketRateLimiter(packetsPerSecond: packetsPerSecond, at: now)
-        self.nextReport = now + .milliseconds(500)
+        self.reports = RTCPSchedule(at: now)
         unsafe self.bandwidth = nil
     }
 

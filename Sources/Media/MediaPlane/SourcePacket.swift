@@ -5,11 +5,16 @@ import RTP
 /// A published packet in hand: opened, parsed, still in the receive buffer.
 @safe
 struct SourcePacket {
+    /// Of what is added to make sizes equal: the length of AES-GCM's tag, whose place it takes.
+    static let largestPadding = 16
+
     /// Header, payload and padding.
     let bytes: UnsafeMutableRawBufferPointer
     let header: RTPHeaderInfo
     /// Without padding.
     let payloadLength: Int
+    /// Bytes behind the payload that padding may be written to.
+    var paddingRoom = 0
     /// The publisher's, unwrapped.
     var sequence: Int64 = 0
     /// As the publisher wrote it: legs change the fields in place, one after the other.

@@ -104,15 +104,11 @@ struct SubscriberBandwidth: ~Copyable {
         return raised
     }
 
-    /// What to have proven: what the allocator wants next; what is sent on trust; and a little more than what is sent, so
-    /// that a key frame does not look like a narrow path.
-    func goal(_ summary: AllocationSummary, audio: Bitrate, raised: Bitrate, over estimate: Bitrate) -> ProbeGoal {
+    /// What to have proven: what the allocator wants, and what is sent on trust.
+    func goal(_ summary: AllocationSummary, raised: Bitrate, over estimate: Bitrate) -> ProbeGoal {
         var goal = summary.goal
-        let total = summary.allocated.bitsPerSecond + audio.bitsPerSecond
-        var wish = summary.allocated > .zero ? total * 115 / 100 : 0
-        if raised > estimate { wish = max(wish, raised.bitsPerSecond * 12 / 10) }
-        guard wish > estimate.bitsPerSecond else { return goal }
-        goal.bitrate = max(goal.bitrate, Bitrate(bitsPerSecond: wish))
+        guard raised > estimate else { return goal }
+        goal.bitrate = max(goal.bitrate, Bitrate(bitsPerSecond: raised.bitsPerSecond * 12 / 10))
         goal.wanted = max(goal.wanted, goal.bitrate)
         return goal
     }

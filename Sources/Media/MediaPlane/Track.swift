@@ -22,14 +22,18 @@ struct Track: ~Copyable {
         var clockRate: UInt32 = 90_000
     }
 
-    let owner: SessionPointer
+    /// The session that publishes it here; `nil` = it is the mirror of another worker's track.
+    let owner: SessionPointer?
+    /// What it has more than a track of this worker, where it is a mirror.
+    var mirror: Mirror?
     let source: PublishedTrack
     let kind: MediaKind
     var section: NegotiatedSection
     let mid: ShortText?
     var formats = InlineArray<128, Format>(repeating: Format())
-    /// `maximumLayerCount` of them; the first `layerCount` are in use.
-    let layers: UnsafeMutablePointer<SourceLayer>
+    /// `layerCapacity` of them; the first `layerCount` are in use. They move only in `apply`.
+    private(set) var layers: UnsafeMutablePointer<SourceLayer>
+    private var layerCapacity = 0
     var layerCount = 1
     /// The publisher repeats what it is asked for.
     private(set) var usesNACK = false
@@ -54,26 +58,36 @@ struct Track: ~Copyable {
     private var legStorage: UnsafeMutablePointer<LegPointer>
     private var legCapacity = 4
     private(set) var legCount = 0
+    /// The other workers that have a mirror of it; the first `linkCount` are in use.
+    private(set) var links: UnsafeMutablePointer<CrossingLink>
+    private var linkCapacity = 1
+    private(set) var linkCount = 0
 
-    init(owner: SessionPointer, source: PublishedTrack, section: NegotiatedSection, at now: Instant) {
+    init(
+        owner: SessionPointer? = nil,
+        mirror: Mirror? = nil,
+        source: PublishedTrack,
+        section: NegotiatedSection,
+        at now: Instant
+    ) {
         unsafe self.owner = unsafe owner
+        self.mirror = mirror
+        unsafe self.links = .allocate(capacity: 1)
         self.source = source
         self.kind = section.kind
         self.section = section
         self.mid = ShortText(section.mid)
         self.demand = EncodingDemand(layerCount: max(1, min(Self.maximumLayerCount, section.rids.count)), at: now)
-        unsafe self.layers = .allocate(capacity: Self.maximumLayerCount)
-        for index in 0..<Self.maximumLayerCount {
-            unsafe (self.layers + index).initialize(to: SourceLayer(kind: section.kind))
-        }
+        unsafe self.layers = .allocate(capacity: 0)
         unsafe self.legStorage = .allocate(capacity: self.legCapacity)
         self.apply(section)
     }
 
     deinit {
-        unsafe self.layers.deinitialize(count: Self.maximumLayerCount)
+        unsafe self.layers.deinitialize(count: self.layerCapacity)
         unsafe self.layers.deallocate()
         unsafe self.legStorage.deallocate()
+        unsafe self.links.deallocate()
     }
 
     /// Takes over what a (re)negotiation says of codecs, layers and SSRCs.
@@ -103,15 +117,30 @@ struct Track: ~Copyable {
             }
         }
         self.layerCount = max(1, min(Self.maximumLayerCount, section.rids.count))
+        // The home worker of a mirror's track knows sooner than the mirror how many there are.
+        self.reserveLayers(self.mirror == nil ? self.layerCount : Self.maximumLayerCount)
         for (index, rid) in section.rids.prefix(Self.maximumLayerCount).enumerated() {
             unsafe self.layers[index].rid = rid
         }
-        for index in 0..<Self.maximumLayerCount { unsafe self.layers[index].announced = nil }
+        for index in 0..<self.layerCapacity { unsafe self.layers[index].announced = nil }
         // SSRCs that were announced stand in the order of the layers, with and without RIDs.
         for (index, ssrc) in section.remoteSSRCs.prefix(self.layerCount).enumerated() {
             unsafe self.layers[index].announced = ssrc
         }
         return self.orderLayers()
+    }
+
+    /// Room for so many layers, 5 KiB each; there is never less of it than there was.
+    private mutating func reserveLayers(_ count: Int) {
+        guard count > self.layerCapacity else { return }
+        let larger = UnsafeMutablePointer<SourceLayer>.allocate(capacity: count)
+        unsafe larger.moveInitialize(from: self.layers, count: self.layerCapacity)
+        for index in self.layerCapacity..<count {
+            unsafe (larger + index).initialize(to: SourceLayer(kind: self.kind))
+        }
+        unsafe self.layers.deallocate()
+        unsafe self.layers = larger
+        self.layerCapacity = count
     }
 
     /// What ties a publisher's streams together (RFC 3550 §6.5.1).
@@ -123,6 +152,11 @@ struct Track: ~Copyable {
     func layer(rid: ShortText) -> Int? {
         for index in 0..<self.layerCount where unsafe rid == self.layers[index].ridText { return index }
         return nil
+    }
+
+    /// The wall clock of its publisher.
+    var publisherClock: PublisherClock {
+        unsafe self.owner?.pointee.clock ?? self.mirror?.publisherClock ?? PublisherClock()
     }
 
     // MARK: The order of layers
@@ -166,6 +200,51 @@ struct Track: ~Copyable {
         "r1": 1, "r2": 2, "0": 0, "1": 1, "2": 2,
     ]
 
+    // MARK: Mirrors
+
+    /// Takes over what the home worker says of the track. Returns whether the order of the layers changed.
+    mutating func takeOver(_ description: TrackDescription) -> Bool {
+        self.purpose = description.purpose
+        self.speechRole = description.speechRole
+        self.isMuted = description.isMuted
+        let isReordered = self.section != description.section && self.apply(description.section)
+        for (index, layer) in description.layers.prefix(self.layerCount).enumerated() {
+            // What was seen on the way here is as new as it gets.
+            unsafe self.layers[index].ssrc = self.layers[index].ssrc ?? layer.ssrc
+            unsafe self.layers[index].width = self.layers[index].width ?? layer.width
+            unsafe self.layers[index].height = self.layers[index].height ?? layer.height
+        }
+        return self.orderLayers() || isReordered
+    }
+
+    mutating func add(_ link: CrossingLink) {
+        if self.linkCount == self.linkCapacity {
+            let larger = UnsafeMutablePointer<CrossingLink>.allocate(capacity: self.linkCapacity * 2)
+            unsafe larger.moveInitialize(from: self.links, count: self.linkCount)
+            unsafe self.links.deallocate()
+            unsafe self.links = larger
+            self.linkCapacity *= 2
+        }
+        unsafe (self.links + self.linkCount).initialize(to: link)
+        self.linkCount += 1
+    }
+
+    mutating func removeLink(worker: Int, mirror: UInt64) {
+        for index in 0..<self.linkCount
+        where unsafe self.links[index].worker == worker && self.links[index].mirror == mirror {
+            self.linkCount -= 1
+            unsafe self.links[index] = self.links[self.linkCount]
+            return
+        }
+    }
+
+    /// The rank of the highest layer that another worker's subscribers have use for; `nil` = none.
+    func highestRankWanted(over link: Int) -> Int? {
+        let layer = Int(unsafe self.links[link].wantedLayer)
+        guard layer >= 0 else { return nil }
+        return layer < self.layerCount ? self.rank(layer: layer) : self.layerCount - 1
+    }
+
     // MARK: Legs
 
     var legs: UnsafeBufferPointer<LegPointer> {
@@ -202,6 +281,7 @@ extension PayloadFormat {
             case .vp8: .vp8
             case .vp9: .vp9
             case .h264: .h264
+            case .h265: .h265
             case .av1: .av1
             }
     }

@@ -41,6 +41,8 @@ package enum MediaPlaneError: Error, Equatable {
     case bindFailed(TransportAddress, errno: Int32)
     /// `media.host` names no address that can be bound.
     case noAddress
+    /// `media.crypto` asks for the multi-buffer library, which can't be used; in words, why.
+    case noMultiBufferLibrary(reason: String)
     /// epoll, eventfd, threads or memory.
     case systemRefused(call: String, errno: Int32)
 }

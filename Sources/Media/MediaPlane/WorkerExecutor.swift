@@ -7,12 +7,12 @@ import Synchronization
 /// about 50 ns and is paid once for each turn of the loop, not for each packet.
 final class WorkerExecutor: SerialExecutor {
     private let jobs = Mutex<[UnownedJob]>([])
-    private let wakeDescriptor: CInt
+    private let wake: WakeEvent
     /// The thread that runs the jobs; 0 before it has started.
     private let thread = Atomic<UInt64>(0)
 
-    /// - Parameter wakeDescriptor: an eventfd that the worker's loop waits on.
-    init(wakeDescriptor: CInt) { self.wakeDescriptor = wakeDescriptor }
+    /// - Parameter wake: what the worker's loop waits on.
+    init(wake: WakeEvent) { self.wake = wake }
 
     func adoptCurrentThread() { self.thread.store(cl_thread_id(), ordering: .releasing) }
 
@@ -22,7 +22,7 @@ final class WorkerExecutor: SerialExecutor {
             defer { jobs.append(job) }
             return jobs.isEmpty
         }
-        if wasEmpty { cl_eventfd_signal(self.wakeDescriptor) }
+        if wasEmpty { self.wake.signal() }
     }
 
     func checkIsolated() {

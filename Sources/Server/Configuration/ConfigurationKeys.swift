@@ -104,6 +104,20 @@ package enum ConfigurationKeys {
             default: ["0"],
             "bits per second that one subscriber is sent at most; 0 = no cap"
         ),
+        ConfigurationKey(
+            "media.crypto",
+            \.media.crypto,
+            .choice,
+            default: ["auto"],
+            "whose AES-GCM protects media: auto, openssl or ipsec-mb"
+        ),
+        ConfigurationKey(
+            "media.sendBatchInterval",
+            \.media.sendBatchInterval,
+            .duration(upTo: .milliseconds(20)),
+            default: ["1ms"],
+            "longest wait of a busy worker for packets to one destination to leave together; 0 = send at once"
+        ),
     ]
 
     private static let rooms = [

@@ -53,6 +53,17 @@ package struct MediaConfiguration: Sendable, Equatable {
     package var workers = 0
     /// What one subscriber is sent at most; `nil` = no cap.
     package var maxBitratePerParticipant: Bitrate?
+    package var crypto = MediaCrypto.auto
+    /// The longest wait of a busy worker for packets to one destination to leave together; zero = none.
+    package var sendBatchInterval = Nanoseconds.zero
+}
+
+/// Whose AES-GCM protects media.
+package enum MediaCrypto: String, Sendable, CaseIterable {
+    /// Intel's multi-buffer library where it can be used, else OpenSSL.
+    case auto
+    case openssl
+    case ipsecMB = "ipsec-mb"
 }
 
 package struct RoomsConfiguration: Sendable, Equatable {
@@ -68,7 +79,7 @@ package struct RoomsConfiguration: Sendable, Equatable {
 
 /// The codecs that may be configured, by the names that `rooms.codecs` has for them.
 package enum CodecName: String, Sendable, CaseIterable {
-    case opus, red, vp8, vp9, h264, av1
+    case opus, red, vp8, vp9, h264, h265, av1
 }
 
 package struct AuthConfiguration: Sendable, Equatable {

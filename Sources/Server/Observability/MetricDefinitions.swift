@@ -115,6 +115,14 @@ package enum MetricDefinitions {
         ),
         .gauge("sluice_worker_busy_ratio", "Share of its time in which a media worker did not wait, 0 to 1."),
         .gauge("sluice_worker_sessions", "Sessions of a media worker."),
+        .gauge(
+            "sluice_worker_mirrored_tracks",
+            "Tracks of other media workers that a worker has subscribers of."
+        ),
+        .counter(
+            "sluice_worker_crossing_packets_total",
+            "Packets that a media worker handed to others, and those that found the other's ring full."
+        ),
         .counter(
             "sluice_socket_dropped_packets_total",
             "Datagrams that the kernel dropped because a socket's buffer was full."

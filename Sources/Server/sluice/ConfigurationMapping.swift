@@ -14,13 +14,21 @@ extension SluiceConfiguration {
     var mediaPlane: MediaPlane.Configuration {
         // Without addresses: all of IPv4 and all of IPv6.
         let all = [TransportAddress(ipv4: 0, port: 0), TransportAddress(high: 0, low: 0, port: 0)]
-        return MediaPlane.Configuration(
+        var plane = MediaPlane.Configuration(
             hosts: self.media.host.isEmpty ? all : self.media.host,
             port: self.media.port,
             advertisedAddresses: self.media.advertisedAddresses,
             workerCount: self.media.workers,
-            packetsPerSecondPerTransport: self.limits.packetsPerSecondPerTransport
+            packetsPerSecondPerTransport: self.limits.packetsPerSecondPerTransport,
+            sendBatchInterval: self.media.sendBatchInterval
         )
+        plane.encryption =
+            switch self.media.crypto {
+            case .auto: .automatic
+            case .openssl: .openSSL
+            case .ipsecMB: .multiBuffer
+            }
+        return plane
     }
 
     var roomSettings: RoomSettings {

@@ -153,6 +153,14 @@ enum MediaMetrics {
                 [MetricSample([label], .number(Double(counters.busyPermille) / 1_000))]
             ),
             MetricFamily("sluice_worker_sessions", [MetricSample([label], .count(counters.sessions))]),
+            MetricFamily("sluice_worker_mirrored_tracks", [MetricSample([label], .count(counters.mirrors))]),
+            MetricFamily(
+                "sluice_worker_crossing_packets_total",
+                [
+                    MetricSample([label, MetricLabel("result", "sent")], .count(counters.crossedPackets)),
+                    MetricSample([label, MetricLabel("result", "dropped")], .count(counters.crossingDropped)),
+                ]
+            ),
             MetricFamily(
                 "sluice_socket_dropped_packets_total",
                 [MetricSample([label], .count(counters.socketDropped))]

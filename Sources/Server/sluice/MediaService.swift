@@ -36,6 +36,10 @@ extension StartupFailure {
             self = .system(
                 "media.host and media.port ask for UDP \(address), which can't be opened (\(reason(errno))): \(mend)."
             )
+        case .noMultiBufferLibrary(let reason):
+            self = .configuration(
+                "media.crypto is ipsec-mb, which can't be used (\(reason)): install libipsec-mb-dev or set it to auto."
+            )
         case .systemRefused(let call, let errno):
             self = .system(
                 "The media workers can't start, \(call) failed (\(reason(errno))): check the limits of open files and memory."

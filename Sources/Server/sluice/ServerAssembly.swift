@@ -100,6 +100,7 @@ struct ServerAssembly {
         let plane: MediaPlane
         do { plane = try MediaPlane(self.loaded.configuration.mediaPlane) } catch { throw StartupFailure(error) }
         self.registry.addCollector { MediaMetrics.families(plane.counters()) }
+        self.logger.info("media encryption", metadata: ["library": "\(plane.encryption)"])
         for socket in plane.sockets {
             self.logger.debug("media socket", metadata: ["address": "\(socket.address)"])
         }

@@ -1,7 +1,7 @@
 import Basics
 
 /// What a datagram on the shared media port carries (RFC 7983 §7, RFC 5761 §4).
-package enum DatagramKind: UInt8, Hashable, Sendable, CaseIterable, BitwiseCopyable {
+@usableFromInline package enum DatagramKind: UInt8, Hashable, Sendable, CaseIterable, BitwiseCopyable {
     case stun
     case dtls
     case turnChannel

@@ -1,7 +1,7 @@
-import Basics
+public import Basics
 
 /// What the dependency descriptor of one packet says of the packet's frame (AV1 RTP 1.0 appendix A).
-package struct DependencyDescriptor: Sendable, BitwiseCopyable {
+@usableFromInline package struct DependencyDescriptor: Sendable, BitwiseCopyable {
     /// Where a structure, or else the bit mask of active targets, begins: behind 24 mandatory bits and 5 flags.
     static let structurePosition = 29
 

@@ -1,7 +1,7 @@
 import Basics
 
 /// What a subscriber's dependency descriptor says differently from the publisher's.
-package struct DependencyDescriptorPatch: Hashable, Sendable, BitwiseCopyable {
+@usableFromInline package struct DependencyDescriptorPatch: Hashable, Sendable, BitwiseCopyable {
     package var frameNumber: UInt16
     /// Bit *i*: decode target *i* can be decoded from what the subscriber is sent; `nil` = the publisher's mask, or none,
     /// stays.

@@ -1,10 +1,10 @@
 import Basics
 
 /// What a frame means to each of up to 32 decode targets: two bits per target (AV1 RTP 1.0 appendix A.4.2, table A.2).
-package struct DecodeTargetIndications: Hashable, Sendable, BitwiseCopyable {
+@usableFromInline package struct DecodeTargetIndications: Hashable, Sendable, BitwiseCopyable {
     /// Bit *i* is the lower bit of target *i*'s indication.
-    package var low: UInt32
-    package var high: UInt32
+    @usableFromInline package var low: UInt32
+    @usableFromInline package var high: UInt32
 
     @inlinable package init(low: UInt32 = 0, high: UInt32 = 0) {
         self.low = low
@@ -21,7 +21,7 @@ package struct DecodeTargetIndications: Hashable, Sendable, BitwiseCopyable {
 }
 
 /// One line of a dependency structure: what frames of its kind are and depend on.
-package struct DependencyTemplate: Sendable, BitwiseCopyable {
+@usableFromInline package struct DependencyTemplate: Sendable, BitwiseCopyable {
     /// 0...7.
     package var spatialID: UInt8 = 0
     /// 0...7.
@@ -41,7 +41,7 @@ package struct DependencyTemplate: Sendable, BitwiseCopyable {
 ///
 /// A value of fixed size, about 4 KiB: at most 64 templates of 32 decode targets, 32 chains and 10 references (ATTACKS
 /// One per published stream.
-package struct DependencyStructure: Sendable, BitwiseCopyable {
+@usableFromInline package struct DependencyStructure: Sendable, BitwiseCopyable {
     package static let maximumTemplateCount = 64
     package static let maximumReferenceCount = 10
 

@@ -1,5 +1,5 @@
 /// The RTP header extensions that Sluice understands; all others are left out of answers and never forwarded.
-package enum HeaderExtension: UInt8, CaseIterable, Sendable, BitwiseCopyable {
+@usableFromInline package enum HeaderExtension: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case mid
     case rid
     case repairedRID
@@ -34,7 +34,7 @@ package enum HeaderExtension: UInt8, CaseIterable, Sendable, BitwiseCopyable {
 /// Which id each header extension has on one leg: 1 to 255, 0 = not negotiated (RFC 8285 §4).
 ///
 /// A vector of bytes rather than a dictionary: the packet path asks it several times a packet.
-package struct HeaderExtensionMap: Hashable, Sendable, BitwiseCopyable {
+@usableFromInline package struct HeaderExtensionMap: Hashable, Sendable, BitwiseCopyable {
     @usableFromInline package var ids: SIMD8<UInt8>
 
     @inlinable package init() { self.ids = .zero }

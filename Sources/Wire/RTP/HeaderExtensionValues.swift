@@ -1,9 +1,9 @@
-package import Basics
+public import Basics
 
 /// How loud an audio packet is (RFC 6464 §3).
-package struct AudioLevel: Hashable, Sendable, BitwiseCopyable {
+@usableFromInline package struct AudioLevel: Hashable, Sendable, BitwiseCopyable {
     /// The byte on the wire.
-    package let rawValue: UInt8
+    @usableFromInline package let rawValue: UInt8
 
     @inlinable package init(rawValue: UInt8) { self.rawValue = rawValue }
 
@@ -20,9 +20,9 @@ package struct AudioLevel: Hashable, Sendable, BitwiseCopyable {
 
 /// The time that a packet left its sender: 24 bits, seconds as 6.18 fixed point, so that it wraps every 64 s
 /// (abs-send-time).
-package struct AbsoluteSendTime: Hashable, Sendable, BitwiseCopyable {
+@usableFromInline package struct AbsoluteSendTime: Hashable, Sendable, BitwiseCopyable {
     /// 0...0xFFFFFF.
-    package let rawValue: UInt32
+    @usableFromInline package let rawValue: UInt32
 
     @inlinable package init(rawValue: UInt32) { self.rawValue = rawValue & 0xFF_FFFF }
 

@@ -1,7 +1,7 @@
 import Basics
 
 /// What a codec's payload format says in front of the coded bytes, read once per packet for all who ask.
-package enum PayloadDescriptor: Sendable, BitwiseCopyable {
+@usableFromInline package enum PayloadDescriptor: Sendable, BitwiseCopyable {
     /// The format has none, or it is cut short.
     case none
     case vp8(VP8Descriptor)
@@ -14,7 +14,7 @@ package enum PayloadDescriptor: Sendable, BitwiseCopyable {
             if let descriptor = VP8Descriptor(payload) { self = .vp8(descriptor) } else { self = .none }
         case .vp9:
             if let descriptor = VP9Descriptor(payload) { self = .vp9(descriptor) } else { self = .none }
-        case .opus, .red, .h264, .av1, .other: self = .none
+        case .opus, .red, .h264, .h265, .av1, .other: self = .none
         }
     }
 

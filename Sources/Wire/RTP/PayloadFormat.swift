@@ -1,18 +1,19 @@
 import Basics
 
 /// The payload formats that Sluice looks into; the rest is forwarded as it is.
-package enum PayloadFormat: UInt8, Hashable, Sendable, CaseIterable, BitwiseCopyable {
+@usableFromInline package enum PayloadFormat: UInt8, Hashable, Sendable, CaseIterable, BitwiseCopyable {
     case opus
     case red
     case vp8
     case vp9
     case h264
+    case h265
     case av1
     case other
 }
 
 /// The first packet of a key frame, with the picture's size where the packet tells it.
-package struct KeyFrameInfo: Hashable, Sendable, BitwiseCopyable {
+@usableFromInline package struct KeyFrameInfo: Hashable, Sendable, BitwiseCopyable {
     /// In pixels; 0 = not told. With spatial layers, of the largest.
     package let width: UInt16
     package let height: UInt16
@@ -37,6 +38,7 @@ package func keyFrameStart(in payload: RawSpan, format: PayloadFormat) -> KeyFra
     case .vp8: VP8Descriptor(payload)?.keyFrame
     case .vp9: VP9Descriptor(payload)?.keyFrame(in: payload)
     case .h264: h264KeyFrameStart(in: payload)
+    case .h265: h265KeyFrameStart(in: payload)
     case .av1: av1KeyFrameStart(in: payload)
     }
 }

@@ -1,7 +1,7 @@
 package import Basics
 
 /// What an RTCP packet is, once its type, format and shortest length have been checked.
-package enum RTCPPacketKind: UInt8, Hashable, Sendable, CaseIterable, BitwiseCopyable {
+@usableFromInline package enum RTCPPacketKind: UInt8, Hashable, Sendable, CaseIterable, BitwiseCopyable {
     /// RFC 3550 §6.4.1.
     case senderReport
     /// RFC 3550 §6.4.2.
@@ -20,7 +20,9 @@ package enum RTCPPacketKind: UInt8, Hashable, Sendable, CaseIterable, BitwiseCop
     case fullIntraRequest
     /// draft-alvestrand-rmcat-remb-03 §2.2.
     case receiverEstimatedMaximumBitrate
-    /// APP, XR and everything else: skipped.
+    /// RFC 3611 §2.
+    case extendedReport
+    /// APP and everything else: skipped.
     case other
     /// A known type too short for its own counts: skipped and counted.
     case malformed
@@ -30,7 +32,7 @@ package enum RTCPPacketKind: UInt8, Hashable, Sendable, CaseIterable, BitwiseCop
 ///
 /// The typed accessors live in extensions by packet type. Each checks `kind`, so that asking the wrong one gives
 /// `nil` or zero.
-package struct RTCPPacketView: ~Escapable {
+@usableFromInline package struct RTCPPacketView: ~Escapable {
     /// The packet from its header to its end, without padding: at least 4 bytes.
     package let bytes: RawSpan
     package let kind: RTCPPacketKind
@@ -86,6 +88,7 @@ package struct RTCPPacketView: ~Escapable {
             (kind, shortest) = (
                 .receiverEstimatedMaximumBitrate, bytes.byteCount >= 20 ? 20 + Int(bytes.uint8(at: 16)) * 4 : 20
             )
+        case (207, _): (kind, shortest) = (.extendedReport, 8)
         default: return .other
         }
         return bytes.byteCount >= shortest ? kind : .malformed
@@ -100,7 +103,7 @@ package struct RTCPPacketView: ~Escapable {
 ///
 /// The standard wants padding on the last packet only and in words. libwebrtc pads every transport-wide feedback by 1
 /// to 3 bytes and sends several in one datagram, so neither is asked for.
-package struct RTCPCompoundView: ~Escapable {
+@usableFromInline package struct RTCPCompoundView: ~Escapable {
     private let bytes: RawSpan
     private var offset = 0
 

@@ -1,7 +1,7 @@
 package import Basics
 
 /// One request for a key frame (RFC 5104 §4.3.1.1).
-package struct FIREntry: Hashable, Sendable, BitwiseCopyable {
+@usableFromInline package struct FIREntry: Hashable, Sendable, BitwiseCopyable {
     /// The stream that is asked for.
     package let ssrc: SSRC
     /// Goes up by one with every new request; the same number again is a repetition.

@@ -1,7 +1,7 @@
 package import Basics
 
 /// What a sender says of its stream (RFC 3550 §6.4.1).
-package struct SenderReport: Hashable, Sendable, BitwiseCopyable {
+@usableFromInline package struct SenderReport: Hashable, Sendable, BitwiseCopyable {
     package var ssrc: SSRC
     package var ntpTime: NTPTime
     /// The same moment in the units of the stream's own clock.
@@ -20,7 +20,7 @@ package struct SenderReport: Hashable, Sendable, BitwiseCopyable {
 }
 
 /// What a receiver says of one source (RFC 3550 §6.4.1).
-package struct ReportBlock: Hashable, Sendable, BitwiseCopyable {
+@usableFromInline package struct ReportBlock: Hashable, Sendable, BitwiseCopyable {
     package static let byteCount = 24
 
     package var ssrc: SSRC

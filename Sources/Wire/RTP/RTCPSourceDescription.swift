@@ -1,7 +1,7 @@
 package import Basics
 
 /// An item of a source description; `rawValue` is its type on the wire (RFC 3550 §6.5, RFC 9143 §15, RFC 8852 §3).
-package enum SDESItemKind: UInt8, Hashable, Sendable, BitwiseCopyable {
+@usableFromInline package enum SDESItemKind: UInt8, Hashable, Sendable, BitwiseCopyable {
     case cname = 1
     case rid = 12
     case repairedRID = 13
@@ -9,7 +9,7 @@ package enum SDESItemKind: UInt8, Hashable, Sendable, BitwiseCopyable {
 }
 
 /// One item, with the place of its text in the packet's `bytes`: 0 to 255 bytes, UTF-8 by the standard, unchecked.
-package struct SDESItem: Hashable, Sendable {
+@usableFromInline package struct SDESItem: Hashable, Sendable {
     package let ssrc: SSRC
     package let kind: SDESItemKind
     package let range: Range<Int>

@@ -3,7 +3,7 @@ package import Basics
 /// Writes a compound RTCP packet into the caller's memory (RFC 3550 §6.1). Allocates nothing.
 ///
 /// Every `append` writes a whole packet or, when it does not fit, nothing and returns `false`.
-package struct RTCPWriter: ~Copyable, ~Escapable {
+@usableFromInline package struct RTCPWriter: ~Copyable, ~Escapable {
     private var bytes: MutableRawSpan
     /// Bytes written so far.
     package private(set) var count = 0

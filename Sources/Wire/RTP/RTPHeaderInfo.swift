@@ -1,11 +1,11 @@
-package import Basics
+public import Basics
 
 /// The facts of an RTP header as plain integers, with the place of every negotiated header extension: what is noted
 /// of a packet once and asked for once per subscriber (RFC 3550 §5.1, RFC 8285).
-package struct RTPHeaderInfo: Hashable, Sendable, BitwiseCopyable {
-    package let sequenceNumber: SequenceNumber
-    package let timestamp: UInt32
-    package let ssrc: SSRC
+@usableFromInline package struct RTPHeaderInfo: Hashable, Sendable, BitwiseCopyable {
+    @usableFromInline package let sequenceNumber: SequenceNumber
+    @usableFromInline package let timestamp: UInt32
+    @usableFromInline package let ssrc: SSRC
     @usableFromInline let first: UInt8
     @usableFromInline let second: UInt8
     @usableFromInline let headerByteCount: UInt16
@@ -67,7 +67,7 @@ package struct RTPHeaderInfo: Hashable, Sendable, BitwiseCopyable {
 }
 
 /// Collects where the extension elements lie. Every step moves on by at least one byte, so a walk ends.
-package struct ExtensionPlaces {
+@usableFromInline package struct ExtensionPlaces {
     @usableFromInline var offsets = SIMD8<UInt16>.zero
     @usableFromInline var lengths = SIMD8<UInt8>.zero
 

@@ -1,26 +1,26 @@
-package import Basics
+public import Basics
 
 /// The header of a packet to send, as values; `write` turns it into bytes (RFC 3550 §5.1, RFC 8285 §4).
 ///
 /// A value whose extension has no id in `extensions` is left out, so the same header can go to legs that negotiated
 /// different things.
-package struct OutgoingHeader: Sendable, BitwiseCopyable {
-    package var marker: Bool
+@usableFromInline package struct OutgoingHeader: Sendable, BitwiseCopyable {
+    @usableFromInline package var marker: Bool
     /// 0...127.
-    package var payloadType: UInt8
-    package var sequenceNumber: UInt16
-    package var timestamp: UInt32
-    package var ssrc: SSRC
+    @usableFromInline package var payloadType: UInt8
+    @usableFromInline package var sequenceNumber: UInt16
+    @usableFromInline package var timestamp: UInt32
+    @usableFromInline package var ssrc: SSRC
     /// The ids of the leg that the packet goes to.
-    package var extensions: HeaderExtensionMap
+    @usableFromInline package var extensions: HeaderExtensionMap
 
-    package var mid: ShortText?
-    package var rid: ShortText?
-    package var repairedRID: ShortText?
-    package var audioLevel: AudioLevel?
-    package var transportSequenceNumber: UInt16?
-    package var absoluteSendTime: AbsoluteSendTime?
-    package var videoOrientation: UInt8?
+    @usableFromInline package var mid: ShortText?
+    @usableFromInline package var rid: ShortText?
+    @usableFromInline package var repairedRID: ShortText?
+    @usableFromInline package var audioLevel: AudioLevel?
+    @usableFromInline package var transportSequenceNumber: UInt16?
+    @usableFromInline package var absoluteSendTime: AbsoluteSendTime?
+    @usableFromInline package var videoOrientation: UInt8?
     /// Where the descriptor lies in the `source` that `write` is given; 0..<0 for none.
     @inlinable package var dependencyDescriptor: Range<Int> {
         get { self.descriptorOffset..<(self.descriptorOffset &+ self.descriptorLength) }
@@ -59,13 +59,13 @@ package struct OutgoingHeader: Sendable, BitwiseCopyable {
     }
 
     /// Where things lie in a header that was written.
-    package struct Layout: Hashable, Sendable, BitwiseCopyable {
+    @usableFromInline package struct Layout: Hashable, Sendable, BitwiseCopyable {
         /// The payload's offset.
-        package let headerLength: Int
+        @usableFromInline package let headerLength: Int
         /// Of the 16-bit transport-wide sequence number; 0 = not there.
-        package let transportSequenceNumberOffset: Int
+        @usableFromInline package let transportSequenceNumberOffset: Int
         /// Of the 24-bit send time; 0 = not there.
-        package let absoluteSendTimeOffset: Int
+        @usableFromInline package let absoluteSendTimeOffset: Int
 
         @inlinable init(headerLength: Int, transportSequenceNumberOffset: Int, absoluteSendTimeOffset: Int) {
             self.headerLength = headerLength

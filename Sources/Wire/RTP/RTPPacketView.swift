@@ -1,12 +1,12 @@
-package import Basics
+public import Basics
 
 /// An RTP packet whose lengths have all been checked once (RFC 3550 §5.1). Borrows the datagram.
-package struct RTPPacketView: ~Escapable {
+@usableFromInline package struct RTPPacketView: ~Escapable {
     @usableFromInline let bytes: RawSpan
     /// Where the payload starts: 12 and up, with the CSRC list and the extension block.
-    package let headerLength: Int
+    @usableFromInline package let headerLength: Int
     /// 0 without padding, and always 0 for a view of an encrypted packet.
-    package let paddingLength: Int
+    @usableFromInline package let paddingLength: Int
 
     /// A plaintext packet.
     ///

@@ -1,15 +1,15 @@
-package import Basics
+public import Basics
 
 /// What a retransmission carries in front of the original payload (RFC 4588 §4).
-package struct RTXPayload: Hashable, Sendable, BitwiseCopyable {
+@usableFromInline package struct RTXPayload: Hashable, Sendable, BitwiseCopyable {
     /// Bytes of the original sequence number (OSN).
     package static let headerLength = 2
 
-    package let originalSequenceNumber: SequenceNumber
+    @usableFromInline package let originalSequenceNumber: SequenceNumber
     /// Where the original payload starts in the packet.
-    package let payloadOffset: Int
+    @usableFromInline package let payloadOffset: Int
     /// Bytes of the original payload, without padding; may be 0.
-    package let payloadLength: Int
+    @usableFromInline package let payloadLength: Int
 
     /// Reads a retransmission that has been decrypted.
     ///

@@ -1,10 +1,10 @@
-import Basics
+public import Basics
 
 /// A MID or RID: 1 to 16 token characters (RFC 8866 §9), held without an allocation.
 ///
 /// The standards allow longer ones; no client makes them, and the one-byte form of the header extensions carries no
 /// more than 16 bytes. A longer one is treated as absent.
-package struct ShortText: Hashable, Sendable, BitwiseCopyable {
+@usableFromInline package struct ShortText: Hashable, Sendable, BitwiseCopyable {
     package static let maximumLength = 16
 
     /// The bytes, the first in the lowest position; unused positions are zero, so that equality is three words.
@@ -75,5 +75,5 @@ package struct ShortText: Hashable, Sendable, BitwiseCopyable {
 }
 
 extension ShortText: CustomStringConvertible {
-    package var description: String { self.string }
+    @usableFromInline package var description: String { self.string }
 }

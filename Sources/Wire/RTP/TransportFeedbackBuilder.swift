@@ -1,7 +1,7 @@
 package import Basics
 
 /// A packet with a transport-wide sequence number, and when it came.
-package struct PacketArrival: Hashable, Sendable, BitwiseCopyable {
+@usableFromInline package struct PacketArrival: Hashable, Sendable, BitwiseCopyable {
     package var sequenceNumber: SequenceNumber
     /// In any time base that stays the same; `nil` = it has not come.
     package var microseconds: Int64?
@@ -14,7 +14,7 @@ package struct PacketArrival: Hashable, Sendable, BitwiseCopyable {
 
 /// Writes transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1). One per transport: it
 /// counts the feedback packets.
-package struct TransportFeedbackBuilder: Sendable {
+@usableFromInline package struct TransportFeedbackBuilder: Sendable {
     package let senderSSRC: SSRC
     package var mediaSSRC: SSRC
     /// The number that the next packet gets.

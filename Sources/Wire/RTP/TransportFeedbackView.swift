@@ -1,7 +1,7 @@
-package import Basics
+public import Basics
 
 /// What transport-wide feedback says of one packet, or of a run of lost ones.
-package enum TransportFeedbackStatus: Hashable, Sendable, BitwiseCopyable {
+@usableFromInline package enum TransportFeedbackStatus: Hashable, Sendable, BitwiseCopyable {
     /// `delta`: since the received packet before it, or since the reference time for the first one; -8.192 s to
     /// 8.19175 s in steps of 250 us.
     case received(SequenceNumber, delta: Nanoseconds)
@@ -13,7 +13,7 @@ package enum TransportFeedbackStatus: Hashable, Sendable, BitwiseCopyable {
 ///
 /// Runs of lost packets come as one status, because 16 bytes can declare 65,535 of them (ATTACKS A-51): the number of
 /// statuses is at most proportional to the packet's length.
-package struct TransportFeedbackView: ~Escapable {
+@usableFromInline package struct TransportFeedbackView: ~Escapable {
     private let bytes: RawSpan
     private let deltaOffset: Int
 

@@ -3,7 +3,7 @@ import Basics
 /// The VP8 payload descriptor, with the places of the fields that a rewriter changes (RFC 7741 §4.2).
 ///
 /// All offsets count from the start of the payload; 0 = the field is absent.
-package struct VP8Descriptor: Hashable, Sendable, BitwiseCopyable {
+@usableFromInline package struct VP8Descriptor: Hashable, Sendable, BitwiseCopyable {
     /// Where the VP8 bytes start: 1...6.
     package let byteCount: Int
     /// N: no other frame depends on this one.

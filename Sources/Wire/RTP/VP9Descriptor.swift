@@ -3,7 +3,7 @@ import Basics
 /// The VP9 payload descriptor (RFC 9628 §4.2).
 ///
 /// All offsets count from the start of the payload; 0 = the field is absent.
-package struct VP9Descriptor: Hashable, Sendable, BitwiseCopyable {
+@usableFromInline package struct VP9Descriptor: Hashable, Sendable, BitwiseCopyable {
     /// Where the VP9 bytes start.
     package let byteCount: Int
     /// P: the frame is predicted from earlier pictures.

@@ -64,6 +64,12 @@ extension MediaDescription {
     package var isBundleOnly: Bool { self.has("bundle-only") }
     package var hasRTCPMux: Bool { self.has("rtcp-mux") || self.has("rtcp-mux-only") }
     package var hasReducedSizeRTCP: Bool { self.has("rtcp-rsize") }
+    /// That each side echoes the other's reference times, so that who only receives knows the round trip time as well
+    /// (RFC 3611 §5.1).
+    package var hasReceiverRoundTrip: Bool {
+        self.value(of: "rtcp-xr")?.split(separator: " ").contains { $0 == "rcvr-rtt" || $0.hasPrefix("rcvr-rtt=") }
+            ?? false
+    }
     package var sctpPort: UInt16? { self.value(of: "sctp-port").flatMap { Substring($0).decimal(UInt16.self) } }
     package var maximumMessageSize: UInt64? {
         self.value(of: "max-message-size").flatMap { Substring($0).decimal(UInt64.self) }

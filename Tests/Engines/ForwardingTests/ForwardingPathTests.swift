@@ -30,6 +30,23 @@ struct ForwardingPathTests {
         return (sequence, facts, bytes)
     }
 
+    /// Of a frame without layers.
+    private static func info(
+        _ packet: (sequence: Int64, facts: Facts, bytes: [UInt8]),
+        isKey: Bool,
+        index: Int64
+    ) -> FrameInfo {
+        var info = FrameInfo()
+        info.frame = packet.sequence / 3
+        info.sequence = packet.sequence
+        info.timestamp = packet.facts.timestamp
+        info.flags = .newest
+        if index == 0 { info.flags.insert(.first) }
+        if index == 0, isKey { info.flags.insert(.keyStart) }
+        if index == 2 { info.flags.formUnion([.last, .completes]) }
+        return info
+    }
+
     @Test("each packet that is asked for again is the packet that was sent, and the stream has no holes of its own")
     func repair() {
         var random = SeededRandom(seed: 77)
@@ -48,6 +65,7 @@ struct ForwardingPathTests {
         var lost: [Int64] = []
         var repaired = 0
         var wrong = 0
+        var switches = 0
         var lastPicture: UInt16?
         for frame in 0..<6_000 as Range<Int64> {
             let now = Instant(nanoseconds: frame * 33_333_333)
@@ -73,8 +91,8 @@ struct ForwardingPathTests {
                         at: now
                     )
                 }
-                let isKeyFrameStart = frame % 60 == 0 && index == 0
-                switch selector.accepts(layer: layer, isKeyFrameStart: isKeyFrameStart, at: now) {
+                let info = Self.info(packet, isKey: frame % 60 == 0, index: index)
+                switch selector.decide(layer: layer, info, at: now).action {
                 case .drop: continue
                 case .forward: break
                 case .switchAndForward:
@@ -88,10 +106,9 @@ struct ForwardingPathTests {
                         referenceTimestamp: reference,
                         at: now
                     )
-                    guard result == .switched else {
-                        selector.refuseSwitch()
-                        continue
-                    }
+                    guard result == .switched else { continue }
+                    selector.takeSwitch(to: layer, info, at: now)
+                    switches += 1
                 }
                 guard
                     let header = rewriter.rewrite(
@@ -149,7 +166,7 @@ struct ForwardingPathTests {
         }
         #expect(wrong == 0)
         #expect(repaired > 1_000)
-        #expect(selector.switchCount > 20)
+        #expect(switches > 20)
     }
 
     private static func lookup(

@@ -21,8 +21,6 @@ struct KeyFrameLimiterTests {
         #expect(limiter.request(at: Self.milliseconds(999)) == false)
         #expect(limiter.request(at: Self.milliseconds(1_000)) == true)
         #expect(limiter.nextDeadline == nil)
-        #expect(limiter.forwardedCount == 3)
-        #expect(limiter.throttledCount == 2)
     }
 
     @Test("a key frame serves those who wait, but the interval goes on")
@@ -57,7 +55,6 @@ struct KeyFrameLimiterTests {
         #expect(sent.count <= 20)
         #expect(sent.count >= 19)
         for (earlier, later) in zip(sent, sent.dropFirst()) { #expect(later - earlier >= .milliseconds(500)) }
-        #expect(limiter.throttledCount > 900_000)
     }
 }
 
@@ -81,7 +78,6 @@ struct RetransmissionGateTests {
         #expect(ask(7, 79) == .tooSoon)
         #expect(ask(7, 80) == .send)
         #expect(gate.sentCount == 3)
-        #expect(gate.tooSoonCount == 1)
     }
 
     @Test("A-51: whatever is asked, at most the burst and 15 % of what was sent is sent again")
@@ -89,6 +85,7 @@ struct RetransmissionGateTests {
         var random = SeededRandom(seed: 51)
         var gate = RetransmissionGate(burst: 10_000)
         var mediaBytes = 0
+        var refusals = 0
         for step in 0..<200_000 as Range<Int64> {
             if random.chance(0.3) {
                 let count = Int.random(in: 50...1_200, using: &random)
@@ -96,11 +93,16 @@ struct RetransmissionGateTests {
                 gate.mediaSent(byteCount: count)
             }
             let sequence = 70_000 + step / 4 - Int64.random(in: 0..<500, using: &random)
-            _ = gate.request(sequence, byteCount: 1_000, roundTripTime: .milliseconds(30), at: Self.milliseconds(step))
+            let decision = gate.request(
+                sequence,
+                byteCount: 1_000,
+                roundTripTime: .milliseconds(30),
+                at: Self.milliseconds(step)
+            )
+            if decision == .overBudget { refusals += 1 }
         }
         #expect(gate.sentByteCount <= UInt64(10_000 + mediaBytes * 15 / 100))
         #expect(gate.sentByteCount >= UInt64(mediaBytes * 14 / 100))
-        #expect(gate.overBudgetCount > 0)
-        #expect(gate.sentCount + gate.tooSoonCount + gate.overBudgetCount == 200_000)
+        #expect(refusals > 0)
     }
 }

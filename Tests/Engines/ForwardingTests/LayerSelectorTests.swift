@@ -6,6 +6,42 @@ import Testing
 struct LayerSelectorTests {
     private static func milliseconds(_ count: Int64) -> Instant { Instant(nanoseconds: count * 1_000_000) }
 
+    /// A selector and layers of one packet a frame.
+    private struct Bench {
+        var selector = LayerSelector()
+        /// The rewriter takes no other source.
+        var refusesSwitches = false
+        private var frame: Int64 = 0
+
+        /// What happens to the next frame of a layer.
+        mutating func frame(_ layer: Int, isKey: Bool = false, at time: Int64 = 0) -> LayerDecision {
+            let now = LayerSelectorTests.milliseconds(time)
+            self.frame += 1
+            var info = FrameInfo()
+            info.frame = self.frame
+            info.sequence = self.frame
+            info.timestamp = UInt32(self.frame * 3_000)
+            info.flags = [.newest, .first, .last, .completes]
+            if isKey { info.flags.insert(.keyStart) }
+            let action = self.selector.decide(layer: layer, info, at: now).action
+            if action == .switchAndForward, !self.refusesSwitches {
+                self.selector.takeSwitch(to: layer, info, at: now)
+            }
+            return action
+        }
+
+        mutating func key(_ layer: Int, at time: Int64 = 0) -> LayerDecision {
+            self.frame(layer, isKey: true, at: time)
+        }
+
+        mutating func tick(at time: Int64 = 0) -> Int? { self.selector.tick(at: LayerSelectorTests.milliseconds(time)) }
+
+        /// - Parameter layer: `nil` = nothing.
+        mutating func aim(at layer: Int?) {
+            self.selector.setTarget(spatial: layer ?? -1, temporal: layer == nil ? -1 : 3, at: .zero)
+        }
+    }
+
     @Test(
         "the policy: the highest that lives and is allowed, not the current one when it is silent",
         arguments: [
@@ -26,107 +62,108 @@ struct LayerSelectorTests {
 
     @Test("at the start each higher layer's key frame is taken as it comes")
     func coldStart() {
-        var selector = LayerSelector()
-        #expect(selector.accepts(layer: 0, isKeyFrameStart: false, at: .zero) == .drop)
-        #expect(selector.accepts(layer: 0, isKeyFrameStart: true, at: .zero) == .switchAndForward)
-        #expect(selector.accepts(layer: 0, isKeyFrameStart: false, at: .zero) == .forward)
-        #expect(selector.accepts(layer: 2, isKeyFrameStart: true, at: .zero) == .switchAndForward)
-        #expect(selector.accepts(layer: 1, isKeyFrameStart: true, at: .zero) == .drop)
-        #expect(selector.accepts(layer: 0, isKeyFrameStart: false, at: .zero) == .drop)
-        #expect(selector.accepts(layer: 2, isKeyFrameStart: false, at: .zero) == .forward)
-        #expect(selector.accepts(layer: 2, isKeyFrameStart: true, at: .zero) == .forward)
-        #expect(selector.current == 2)
-        #expect(selector.switchCount == 2)
-        #expect(selector.tick(at: .zero) == nil)
+        var bench = Bench()
+        #expect(bench.frame(0) == .drop)
+        #expect(bench.key(0) == .switchAndForward)
+        #expect(bench.frame(0) == .forward)
+        #expect(bench.key(2) == .switchAndForward)
+        #expect(bench.key(1) == .drop)
+        #expect(bench.frame(0) == .drop)
+        #expect(bench.frame(2) == .forward)
+        #expect(bench.key(2) == .forward)
+        #expect(bench.selector.current == 2)
+        #expect(bench.tick() == nil)
     }
 
     @Test("a joiner waits for the best layer's key frame, but takes a lower one's after 300 ms")
     func joiner() {
-        var selector = LayerSelector()
-        for layer in 0..<3 { _ = selector.accepts(layer: layer, isKeyFrameStart: false, at: .zero) }
-        #expect(selector.tick(at: .zero) == 2)
-        #expect(selector.accepts(layer: 0, isKeyFrameStart: true, at: Self.milliseconds(299)) == .drop)
-        #expect(selector.accepts(layer: 1, isKeyFrameStart: true, at: Self.milliseconds(300)) == .switchAndForward)
-        #expect(selector.tick(at: Self.milliseconds(300)) == 2)
-        #expect(selector.accepts(layer: 0, isKeyFrameStart: true, at: Self.milliseconds(700)) == .drop)
+        var bench = Bench()
+        for layer in 0..<3 { #expect(bench.frame(layer) == .drop) }
+        #expect(bench.tick() == 2)
+        #expect(bench.key(0, at: 299) == .drop)
+        #expect(bench.key(1, at: 300) == .switchAndForward)
+        #expect(bench.tick(at: 300) == 2)
+        #expect(bench.key(0, at: 700) == .drop)
     }
 
     @Test("goes up and down only at a key frame of the target, and forwards the old layer until then")
     func switching() {
-        var selector = LayerSelector()
-        _ = selector.accepts(layer: 0, isKeyFrameStart: true, at: .zero)
-        _ = selector.accepts(layer: 1, isKeyFrameStart: false, at: .zero)
-        #expect(selector.tick(at: .zero) == 1)
-        #expect(selector.accepts(layer: 1, isKeyFrameStart: false, at: .zero) == .drop)
-        #expect(selector.accepts(layer: 0, isKeyFrameStart: false, at: .zero) == .forward)
-        #expect(selector.accepts(layer: 1, isKeyFrameStart: true, at: .zero) == .switchAndForward)
-        selector.setMaximumLayer(0, at: .zero)
-        #expect(selector.tick(at: .zero) == 0)
-        #expect(selector.accepts(layer: 1, isKeyFrameStart: false, at: .zero) == .forward)
-        #expect(selector.accepts(layer: 1, isKeyFrameStart: true, at: .zero) == .forward)
-        #expect(selector.accepts(layer: 0, isKeyFrameStart: true, at: .zero) == .switchAndForward)
-        #expect(selector.tick(at: .zero) == nil)
+        var bench = Bench()
+        #expect(bench.key(0) == .switchAndForward)
+        #expect(bench.frame(1) == .drop)
+        #expect(bench.tick() == 1)
+        #expect(bench.frame(1) == .drop)
+        #expect(bench.frame(0) == .forward)
+        #expect(bench.key(1) == .switchAndForward)
+        bench.aim(at: 0)
+        #expect(bench.tick() == 0)
+        #expect(bench.frame(1) == .forward)
+        #expect(bench.key(1) == .forward)
+        #expect(bench.key(0) == .switchAndForward)
+        #expect(bench.tick() == nil)
     }
 
     @Test("falls back when the current layer is silent for 500 ms, and comes back with it")
     func silence() {
-        var selector = LayerSelector()
-        _ = selector.accepts(layer: 0, isKeyFrameStart: true, at: .zero)
-        _ = selector.accepts(layer: 1, isKeyFrameStart: true, at: .zero)
-        for time in stride(from: 0, to: 500, by: 20) {
-            _ = selector.accepts(layer: 0, isKeyFrameStart: false, at: Self.milliseconds(Int64(time)))
-            #expect(selector.tick(at: Self.milliseconds(Int64(time))) == nil)
+        var bench = Bench()
+        #expect(bench.key(0) == .switchAndForward)
+        #expect(bench.key(1) == .switchAndForward)
+        for time in stride(from: 0, to: 500, by: 20) as StrideTo<Int64> {
+            #expect(bench.frame(0, at: time) == .drop)
+            #expect(bench.tick(at: time) == nil)
         }
-        #expect(selector.tick(at: Self.milliseconds(500)) == 0)
-        #expect(selector.accepts(layer: 0, isKeyFrameStart: true, at: Self.milliseconds(540)) == .switchAndForward)
-        #expect(selector.tick(at: Self.milliseconds(1_000)) == nil)
-        #expect(selector.accepts(layer: 1, isKeyFrameStart: false, at: Self.milliseconds(1_200)) == .drop)
-        #expect(selector.tick(at: Self.milliseconds(1_200)) == 1)
+        #expect(bench.tick(at: 500) == 0)
+        #expect(bench.key(0, at: 540) == .switchAndForward)
+        #expect(bench.tick(at: 1_000) == nil)
+        #expect(bench.frame(1, at: 1_200) == .drop)
+        #expect(bench.tick(at: 1_200) == 1)
     }
 
     @Test("when every layer is silent it stays, and asks for nothing")
     func allSilent() {
-        var selector = LayerSelector()
-        _ = selector.accepts(layer: 0, isKeyFrameStart: false, at: .zero)
-        _ = selector.accepts(layer: 1, isKeyFrameStart: true, at: .zero)
-        for time in [600, 1_000, 5_000] as [Int64] { #expect(selector.tick(at: Self.milliseconds(time)) == nil) }
-        #expect(selector.current == 1)
-        #expect(selector.accepts(layer: 1, isKeyFrameStart: false, at: Self.milliseconds(6_000)) == .forward)
+        var bench = Bench()
+        #expect(bench.frame(0) == .drop)
+        #expect(bench.key(1) == .switchAndForward)
+        for time in [600, 1_000, 5_000] as [Int64] { #expect(bench.tick(at: time) == nil) }
+        #expect(bench.selector.current == 1)
+        #expect(bench.frame(1, at: 6_000) == .forward)
     }
 
     @Test("a refused switch leaves the old layer on, and the target wanted")
     func refusal() {
-        var selector = LayerSelector()
-        _ = selector.accepts(layer: 0, isKeyFrameStart: true, at: .zero)
-        #expect(selector.accepts(layer: 1, isKeyFrameStart: true, at: .zero) == .switchAndForward)
-        selector.refuseSwitch()
-        #expect(selector.current == 0)
-        #expect(selector.accepts(layer: 1, isKeyFrameStart: false, at: .zero) == .drop)
-        #expect(selector.accepts(layer: 0, isKeyFrameStart: false, at: .zero) == .forward)
-        #expect(selector.tick(at: .zero) == 1)
+        var bench = Bench()
+        #expect(bench.key(0) == .switchAndForward)
+        bench.refusesSwitches = true
+        #expect(bench.key(1) == .switchAndForward)
+        #expect(bench.selector.current == 0)
+        #expect(bench.frame(1) == .drop)
+        #expect(bench.frame(0) == .forward)
+        #expect(bench.tick() == 1)
     }
 
     @Test("paused, nothing passes; resumed, it starts at a key frame, even of the same layer")
     func pause() {
-        var selector = LayerSelector()
-        _ = selector.accepts(layer: 0, isKeyFrameStart: true, at: .zero)
-        selector.setMaximumLayer(nil, at: .zero)
-        #expect(selector.accepts(layer: 0, isKeyFrameStart: false, at: .zero) == .drop)
-        #expect(selector.accepts(layer: 0, isKeyFrameStart: true, at: .zero) == .drop)
-        #expect(selector.tick(at: .zero) == nil)
-        selector.setMaximumLayer(2, at: .zero)
-        #expect(selector.accepts(layer: 0, isKeyFrameStart: false, at: .zero) == .drop)
-        #expect(selector.tick(at: .zero) == 0)
-        #expect(selector.accepts(layer: 0, isKeyFrameStart: true, at: .zero) == .switchAndForward)
-        selector.restart()
-        #expect(selector.accepts(layer: 0, isKeyFrameStart: false, at: .zero) == .drop)
-        #expect(selector.accepts(layer: 0, isKeyFrameStart: true, at: .zero) == .switchAndForward)
+        var bench = Bench()
+        #expect(bench.key(0) == .switchAndForward)
+        bench.aim(at: nil)
+        #expect(bench.selector.maximumLayer == nil)
+        #expect(bench.frame(0) == .drop)
+        #expect(bench.key(0) == .drop)
+        #expect(bench.tick() == nil)
+        bench.aim(at: 2)
+        #expect(bench.selector.maximumLayer == 2)
+        #expect(bench.frame(0) == .drop)
+        #expect(bench.tick() == 0)
+        #expect(bench.key(0) == .switchAndForward)
+        bench.selector.restart()
+        #expect(bench.frame(0) == .drop)
+        #expect(bench.key(0) == .switchAndForward)
     }
 
     @Test("A-56: layers out of range are dropped", arguments: [-1, 4, 100, Int.max, Int.min])
     func outOfRange(layer: Int) {
-        var selector = LayerSelector()
-        #expect(selector.accepts(layer: layer, isKeyFrameStart: true, at: .zero) == .drop)
-        #expect(selector.target == nil)
+        var bench = Bench()
+        #expect(bench.key(layer) == .drop)
+        #expect(bench.selector.target == nil)
     }
 }

@@ -38,7 +38,6 @@ struct NACKGeneratorTests {
         #expect(Self.collect(&generator, at: 510) == [])
         #expect(generator.nextDeadline == .distantFuture)
         #expect(generator.abandonedCount == 2)
-        #expect(generator.requestedCount == 20)
     }
 
     @Test(
@@ -68,7 +67,6 @@ struct NACKGeneratorTests {
         #expect(generator.reorderTime == .milliseconds(31))
         generator.received(7, isRecovered: false, at: Self.milliseconds(200))
         #expect(generator.nextDeadline == Self.milliseconds(231))
-        #expect(generator.filledCount == 2)
         #expect(generator.received(6, isRecovered: false, at: Self.milliseconds(201)) == .filled)
         #expect(generator.received(6, isRecovered: false, at: Self.milliseconds(202)) == .ignored)
     }
@@ -129,12 +127,9 @@ struct NACKGeneratorTests {
         var generator = NACKGenerator()
         generator.received(1_000, isRecovered: false, at: .zero)
         #expect(generator.received(1_513, isRecovered: false, at: .zero) == .gap(512))
-        #expect(generator.missingCount == 512)
         #expect(Self.collect(&generator, at: 10).count == 512)
         #expect(generator.received(1_514, isRecovered: false, at: .zero) == .inOrder)
-        #expect(generator.missingCount == 511)
         #expect(generator.received(2_028, isRecovered: false, at: .zero) == .reset)
-        #expect(generator.missingCount == 0)
         #expect(generator.nextDeadline == .distantFuture)
         #expect(generator.received(1_600, isRecovered: false, at: .zero) == .ignored)
     }
@@ -148,7 +143,7 @@ struct NACKGeneratorTests {
         generator.abandon(before: 15)
         #expect(Self.collect(&generator, at: 10) == [15])
         generator.abandon(before: 1_000_000)
-        #expect(generator.missingCount == 0)
+        #expect(generator.nextDeadline == .distantFuture)
     }
 
     @Test("what the buffer had no room for stays due")

@@ -101,6 +101,39 @@ struct PacketCacheTests {
     }
 
     @Test(
+        "is as large as the stream needs, and keeps whatever came in the last 550 ms on the way there",
+        arguments: [(50_000, 16), (150_000, 20), (500_000, 44), (1_500_000, 128), (2_500_000, 216)] as [(Int64, Int)]
+    )
+    func growth(bitrate: Int64, kibibytes: Int) {
+        var random = SeededRandom(seed: UInt64(bitrate))
+        var cache = PacketCache<Facts>(kind: .video)
+        var kept: [(sequence: Int64, length: Int, at: Int64)] = []
+        var missed = 0
+        var now: Int64 = 5_000_000_000
+        for sequence in 0..<4_000 as Range<Int64> {
+            let length = Int.random(in: 200...1_200, using: &random)
+            let bytes = Self.packet(sequence, length: length)
+            let time = Instant(nanoseconds: now)
+            cache.store(
+                sequence,
+                bytes: bytes.span.bytes,
+                headerLength: 12,
+                facts: Facts(layer: 0, isKeyFrame: false),
+                at: time
+            )
+            kept.append((sequence, length, now))
+            kept.removeAll { now - $0.at > 550_000_000 }
+            if let asked = kept.randomElement(using: &random) {
+                let found = cache.lookup(asked.sequence, within: .seconds(1), at: time)
+                if found?.bytes.array() != Self.packet(asked.sequence, length: asked.length) { missed += 1 }
+            }
+            now += Int64(length) * 8_000_000_000 / bitrate
+        }
+        #expect(missed == 0)
+        #expect(cache.window <= kibibytes * 1_024)
+    }
+
+    @Test(
         "over many turns of the arena: a found packet is whole, and the last quarter is always found",
         arguments: [4_096, 32_768, 262_144]
     )

@@ -133,7 +133,7 @@ struct OutboundStatisticsTests {
             Self.block(lsr: 0xB705_2000, dlsr: 0x0005_4000),
             ntpNow: NTPTime(rawValue: 0xB44D_B710_8000_0000)
         )
-        #expect(statistics.lastRoundTripTime == Nanoseconds(6_125_000_000))
+        #expect(statistics.roundTripTime == Nanoseconds(6_125_000_000))
         #expect(statistics.fractionLost == 0.25)
         #expect(statistics.jitter == 0.01)
         #expect(statistics.cumulativeLost == 7)
@@ -149,7 +149,6 @@ struct OutboundStatisticsTests {
         // A delay of .max is one unit less than none: 0.3 s earlier, the report comes before it was sent.
         statistics.received(Self.block(lsr: lsr, dlsr: dlsr), ntpNow: NTPTime(rawValue: 0xB44D_B704_D000_0000))
         #expect(statistics.roundTripTime == nil)
-        #expect(statistics.reportCount == 1)
     }
 
     @Test("counts are modulo 2^32")

@@ -30,6 +30,7 @@ func brokenRules(offer: SessionDescription, answer: SessionDescription) -> [Stri
         expect(isGrouped == (offer.bundle != nil), name + "accepted, yet not in BUNDLE")
         expect(answered.hasRTCPMux, name + "rtcp-mux")
         expect(!answered.hasReducedSizeRTCP || offered.hasReducedSizeRTCP, name + "rtcp-rsize only where offered")
+        expect(answered.hasReceiverRoundTrip == offered.hasReceiverRoundTrip, name + "rtcp-xr where offered")
         expect(answered.first(SDPAttribute.Setup.self) == .passive, name + "setup:passive")
         expect(answered.all(SDPAttribute.CertificateFingerprint.self).count == 1, name + "one fingerprint")
         expect(answered.iceUsernameFragment != nil && answered.icePassword != nil, name + "ICE credentials")

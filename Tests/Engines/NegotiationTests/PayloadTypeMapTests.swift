@@ -38,6 +38,12 @@ import Testing
         #expect(payloadTypeMap(from: source, to: sink) == [96: 120, 98: 122, 100: 121, 45: 99])
     }
 
+    @Test func h265MustAgreeInItsProfile() {
+        let source = Self.section([(.h265, 49, "level-id=93;tx-mode=SRST"), (.h265, 51, "profile-id=2")])
+        let sink = Self.section([(.h265, 60, "profile-id=1;level-id=180"), (.h265, 62, "profile-id=4")])
+        #expect(payloadTypeMap(from: source, to: sink) == [49: 60])
+    }
+
     @Test func whatTheSinkLacksIsLeftOut() {
         let source = Self.section([(.vp8, 96, ""), (.av1, 45, "profile=1"), (.vp9, 98, "profile-id=2")])
         let sink = Self.section([(.av1, 45, "profile=0"), (.vp9, 98, "profile-id=0")])

@@ -9,14 +9,15 @@ struct LibSRTPDifferentialTests {
 
     @Test(
         "gives the same bytes for 34,000 random packets over three turns of the sequence number, with loss",
-        arguments: SRTPProfile.allCases
+        arguments: SRTPProfile.allCases,
+        SRTPLibrary.usable
     )
-    func sameBytes(profile: SRTPProfile) throws {
+    func sameBytes(profile: SRTPProfile, library: SRTPLibrary) throws {
         let seed: UInt64 = 0x5eed_0001 &+ UInt64(profile.rawValue)
         var random = SeededRandom(seed: seed)
         let keys = try KeyPair(profile, seed: seed)
-        var sender = try SRTPSender(keys.ours)
-        var receiver = try SRTPReceiver(keys.theirs)
+        var sender = try SRTPSender(keys.ours, library: library)
+        var receiver = try SRTPReceiver(keys.theirs, library: library)
         var stream = SRTPStreamState()
         let theirSender = try LibSRTP(
             profile,
@@ -58,13 +59,17 @@ struct LibSRTPDifferentialTests {
         #expect(sequence >> 16 >= 3)
     }
 
-    @Test("opens and seals RTCP as libsrtp2 does, from several senders", arguments: SRTPProfile.allCases)
-    func rtcp(profile: SRTPProfile) throws {
+    @Test(
+        "opens and seals RTCP as libsrtp2 does, from several senders",
+        arguments: SRTPProfile.allCases,
+        SRTPLibrary.usable
+    )
+    func rtcp(profile: SRTPProfile, library: SRTPLibrary) throws {
         let seed: UInt64 = 0x5eed_0002
         var random = SeededRandom(seed: seed)
         let keys = try KeyPair(profile, seed: seed)
-        var sender = try SRTPSender(keys.ours)
-        var receiver = try SRTPReceiver(keys.ours)
+        var sender = try SRTPSender(keys.ours, library: library)
+        var receiver = try SRTPReceiver(keys.ours, library: library)
         let theirReceiver = try LibSRTP(
             profile,
             key: keys.ours.localKey.value,

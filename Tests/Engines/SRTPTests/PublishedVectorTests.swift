@@ -83,13 +83,15 @@ struct PublishedVectorTests {
         var packet = PlainPacket(ssrc: 0, sequence: 0, payload: [])
         packet.bytes = plain
         let keys = Self.gcmKeys(profile)
-        var sender = try SRTPSender(rtpKeys: keys, rtcpKeys: keys)
-        var receiver = try SRTPReceiver(rtpKeys: keys, rtcpKeys: keys)
-        var stream = SRTPStreamState()
-        let sealed = try sender.seal(packet)
-        #expect(sealed == header + hex(cipher))
-        #expect(receiver.open(sealed, stream: &stream) == .plain(plain))
-        #expect(stream.lastIndex == 0xf17b)
+        for library in SRTPLibrary.usable {
+            var sender = try SRTPSender(rtpKeys: keys, rtcpKeys: keys, library: library)
+            var receiver = try SRTPReceiver(rtpKeys: keys, rtcpKeys: keys, library: library)
+            var stream = SRTPStreamState()
+            let sealed = try sender.seal(packet)
+            #expect(sealed == header + hex(cipher), "\(library)")
+            #expect(receiver.open(sealed, stream: &stream) == .plain(plain), "\(library)")
+            #expect(stream.lastIndex == 0xf17b)
+        }
     }
 
     @Test(
@@ -115,11 +117,13 @@ struct PublishedVectorTests {
         let header = hex("81c8000d 4d617273")
         let body = "4e545031 4e545032 52545020 0000042a 0000e930 4c756e61 deadbeef deadbeef deadbeef deadbeef deadbeef"
         let keys = Self.gcmKeys(profile)
-        var sender = try SRTPSender(rtpKeys: keys, rtcpKeys: keys, rtcpIndex: 0x5d4)
-        var receiver = try SRTPReceiver(rtpKeys: keys, rtcpKeys: keys)
-        #expect(try sender.sealRTCP(header + hex(body)) == header + hex(cipher))
-        #expect(receiver.openRTCP(header + hex(cipher)) == .plain(header + hex(body)))
-        #expect(receiver.openRTCP(header + hex(cipher)) == .refused(.replayed))
+        for library in SRTPLibrary.usable {
+            var sender = try SRTPSender(rtpKeys: keys, rtcpKeys: keys, rtcpIndex: 0x5d4, library: library)
+            var receiver = try SRTPReceiver(rtpKeys: keys, rtcpKeys: keys, library: library)
+            #expect(try sender.sealRTCP(header + hex(body)) == header + hex(cipher), "\(library)")
+            #expect(receiver.openRTCP(header + hex(cipher)) == .plain(header + hex(body)), "\(library)")
+            #expect(receiver.openRTCP(header + hex(cipher)) == .refused(.replayed))
+        }
     }
 
     @Test("refuses the authenticated but unencrypted RTCP of RFC 7714 §17.3: no profile we negotiate has it")

@@ -44,22 +44,31 @@ import Testing
         return queue
     }
 
-    private static func queue(_ number: Int, length: Int, to address: TransportAddress, in egress: inout EgressQueue) {
+    private typealias Chains = [TransportAddress: EgressQueue.Chain]
+
+    private static func queue(
+        _ number: Int,
+        length: Int,
+        to address: TransportAddress,
+        in egress: inout EgressQueue,
+        _ chains: inout Chains
+    ) {
         let slot = egress.nextSlot()
         for index in 0..<length { slot[index] = UInt8(truncatingIfNeeded: number) }
         slot[0] = UInt8(truncatingIfNeeded: number >> 8)
         slot[1] = UInt8(truncatingIfNeeded: number)
-        egress.commit(length: length, to: address, socket: 0)
+        egress.commit(length: length, to: address, socket: 0, chain: &chains[address, default: EgressQueue.Chain()])
     }
 
     @Test func `datagrams of one destination arrive whole and in order, in fewer messages`() throws {
         let sender = try Socket()
         let receivers = try (0..<3).map { _ in try Socket() }
         var egress = try Self.makeQueue(sender)
+        var chains = Chains()
         // As a frame leaves: equal sizes, some a byte longer, a short one at the end; the subscribers take turns.
         let lengths = [1_100, 1_100, 1_100, 1_101, 1_101, 420, 1_100, 160, 160, 160]
         for (number, length) in lengths.enumerated() {
-            for receiver in receivers { Self.queue(number, length: length, to: receiver.address, in: &egress) }
+            for receiver in receivers { Self.queue(number, length: length, to: receiver.address, in: &egress, &chains) }
         }
         egress.flush()
         let expected = lengths.enumerated().map { [$0.offset, $0.element] }
@@ -76,7 +85,8 @@ import Testing
         let sender = try Socket()
         let receiver = try Socket()
         var egress = try Self.makeQueue(sender)
-        for number in 0..<300 { Self.queue(number, length: 200, to: receiver.address, in: &egress) }
+        var chains = Chains()
+        for number in 0..<300 { Self.queue(number, length: 200, to: receiver.address, in: &egress, &chains) }
         egress.flush()
         #expect(receiver.received() == (0..<300).map { [$0, 200] })
     }
@@ -85,7 +95,10 @@ import Testing
         let sender = try Socket()
         let receiver = try Socket()
         var egress = try Self.makeQueue(sender)
-        for number in 0..<20 { Self.queue(number, length: number == 19 ? 70 : 900, to: receiver.address, in: &egress) }
+        var chains = Chains()
+        for number in 0..<20 {
+            Self.queue(number, length: number == 19 ? 70 : 900, to: receiver.address, in: &egress, &chains)
+        }
         egress.flush()
         // Room for one message only.
         let batch = try #require(cl_receive_batch_make(1, 65_536))
@@ -108,7 +121,8 @@ import Testing
         let sender = try Socket()
         let receiver = try Socket()
         var egress = try Self.makeQueue(sender)
-        for number in 0..<64 { Self.queue(number, length: 1_500, to: receiver.address, in: &egress) }
+        var chains = Chains()
+        for number in 0..<64 { Self.queue(number, length: 1_500, to: receiver.address, in: &egress, &chains) }
         egress.flush()
         #expect(receiver.received() == (0..<64).map { [$0, 1_500] })
         let refused = egress.refusedCount
@@ -119,11 +133,12 @@ import Testing
         let sender = try Socket()
         let receiver = try Socket()
         var egress = try Self.makeQueue(sender)
+        var chains = Chains()
         // Port 0 is refused by sendto.
         let nowhere = TransportAddress(ipv4: 0x7F00_0001, port: 0)
         for number in 0..<8 {
-            Self.queue(number, length: 100, to: nowhere, in: &egress)
-            Self.queue(number, length: 100, to: receiver.address, in: &egress)
+            Self.queue(number, length: 100, to: nowhere, in: &egress, &chains)
+            Self.queue(number, length: 100, to: receiver.address, in: &egress, &chains)
         }
         egress.flush()
         #expect(receiver.received().map { $0[0] } == Array(0..<8))
@@ -136,9 +151,10 @@ import Testing
         let sender = try Socket()
         let receivers = try (0..<2).map { _ in try Socket() }
         var egress = try Self.makeQueue(sender)
+        var chains = Chains()
         var arrived: [[Int]] = [[], []]
         for number in 0..<5_000 {
-            Self.queue(number, length: 64, to: receivers[number % 2].address, in: &egress)
+            Self.queue(number, length: 64, to: receivers[number % 2].address, in: &egress, &chains)
             if number % 500 == 499 {
                 egress.flush()
                 for index in 0..<2 { arrived[index] += receivers[index].received().map { $0[0] } }
@@ -146,5 +162,55 @@ import Testing
         }
         #expect(arrived[0] == Array(stride(from: 0, to: 5_000, by: 2)))
         #expect(arrived[1] == Array(stride(from: 1, to: 5_000, by: 2)))
+    }
+
+    @Test func `a datagram that is a little too short for its message can be padded, and no other`() throws {
+        let sender = try Socket()
+        let receiver = try Socket()
+        var egress = try Self.makeQueue(sender)
+        var chains = Chains()
+        func padding(_ length: Int) -> Int {
+            egress.padding(for: length, in: chains[receiver.address] ?? EgressQueue.Chain())
+        }
+        // Nothing waits.
+        #expect(padding(1_100) == 0)
+        Self.queue(0, length: 1_100, to: receiver.address, in: &egress, &chains)
+        let cases = [(1_100, 0), (1_099, 1), (1_090, 10), (980, 120), (970, 0), (160, 0), (1_101, 0)]
+        for (length, expected) in cases { #expect(padding(length) == expected, "\(length)") }
+        // A shorter one ends the message.
+        Self.queue(1, length: 300, to: receiver.address, in: &egress, &chains)
+        #expect(padding(299) == 0)
+        Self.queue(2, length: 160, to: receiver.address, in: &egress, &chains)
+        #expect(padding(150) == 10)
+        // A longer one begins the next.
+        Self.queue(3, length: 170, to: receiver.address, in: &egress, &chains)
+        #expect(padding(160) == 10)
+        // What has left has left.
+        egress.flush()
+        #expect(padding(160) == 0)
+    }
+
+    @Test func `without segmentation everything leaves one by one`() throws {
+        let batch = try #require(cl_send_batch_make(8, 1_536))
+        defer { cl_send_batch_free(batch) }
+        cl_send_use_segmentation(batch, 0)
+        let sender = try Socket()
+        let receiver = try Socket()
+        let address = receiver.address
+        var to = cl_address(high: address.high, low: address.low, scope: 0, port: address.port)
+        for index in 0..<5 as Range<CInt> {
+            let bytes = try #require(cl_send_bytes(batch, index))
+            for offset in 0..<100 { bytes[offset] = offset == 1 ? UInt8(index) : 0 }
+            if index == 0 {
+                cl_send_begin(batch, 0, sender.descriptor, &to, 100)
+            } else {
+                cl_send_append(batch, index, index - 1, 100)
+            }
+        }
+        var result = cl_send_result()
+        cl_send(batch, &result)
+        #expect(result.sent == 5)
+        #expect(result.messages == 5)
+        #expect(receiver.received() == (0..<5).map { [$0, 100] })
     }
 }

@@ -24,7 +24,14 @@ final class SimulatedCall {
 
     let seed: UInt64
     var network: SimulatedNetwork
-    var router: MediaRouter
+    let workers: [SimulatedWorker]
+    /// Of the first worker: the only one of most scenarios.
+    var router: MediaRouter {
+        _read { yield self.workers[0].router }
+        _modify { yield &self.workers[0].router }
+    }
+    /// The worker that each client is on, where that is not the first.
+    private var places: [SessionID: Int] = [:]
     var clients: [SimulatedClient] = []
     private var clientCount: UInt64 = 0
     private var indexByAddress: [TransportAddress: Int] = [:]
@@ -33,7 +40,6 @@ final class SimulatedCall {
     private var random: RandomSource
     private var negotiators: [SessionID: Negotiator] = [:]
     private var credentials: [SessionID: (String, Redacted<String>)] = [:]
-    private let outbox: Outbox
     /// What the server sent to whom, for tests that count.
     var sentByServer: [TransportAddress: Int] = [:]
     /// Those datagrams themselves, and those of the clients, as they leave.
@@ -53,43 +59,39 @@ final class SimulatedCall {
     /// Keeps jobs until it is switched off.
     var holdsHandshakes = false
 
-    private final class Outbox { var datagrams: [(bytes: [UInt8], to: TransportAddress, socket: Int)] = [] }
-
     init(
         impairment: SimulatedNetwork.Impairment = .perfect,
         seed: UInt64,
         packetsPerSecond: Int = 0,
         offloadsHandshakes: Bool = false,
-        sockets: [TransportAddress] = [serverAddress]
+        sockets: [TransportAddress] = [serverAddress],
+        workerCount: Int = 1
     ) {
         self.seed = seed
         self.sockets = sockets
         self.network = SimulatedNetwork(impairment: impairment, seed: seed)
         self.random = .seeded(state: seed)
-        let outbox = Outbox()
-        self.outbox = outbox
-        guard
-            let egress = EgressQueue(
-                descriptors: [],
-                sink: { bytes, to, socket in outbox.datagrams.append((Array(bytes), to, socket)) }
-            )
-        else { preconditionFailure("no memory") }
-        self.router = MediaRouter(
-            configuration: MediaRouter.Configuration(
-                certificate: Self.serverCertificate,
-                packetsPerSecondPerTransport: packetsPerSecond,
-                offloadsHandshakes: offloadsHandshakes
-            ),
-            egress: egress,
-            wallClock: NTPTime(unixNanoseconds: 1_795_000_000_000_000_000),
-            randomSeed: seed,
-            at: self.now
+        let configuration = MediaRouter.Configuration(
+            certificate: Self.serverCertificate,
+            packetsPerSecondPerTransport: packetsPerSecond,
+            offloadsHandshakes: offloadsHandshakes
         )
+        let start = self.now
+        self.workers = (0..<workerCount).map { index in
+            SimulatedWorker(
+                configuration: configuration,
+                sockets: index == 0 ? sockets : [Self.serverAddress.withPort(7_900 + UInt16(index))],
+                seed: seed &+ UInt64(index),
+                at: start
+            )
+        }
     }
 
-    func addClient(at address: TransportAddress? = nil) -> SimulatedClient {
+    /// - Parameter worker: the one whose candidates the client is told.
+    func addClient(at address: TransportAddress? = nil, on worker: Int = 0) -> SimulatedClient {
         self.clientCount += 1
         let number = self.clientCount
+        if worker != 0 { self.places[SessionID(number)] = worker }
         let usual = TransportAddress(ipv4: 0x0A00_0100 + UInt32(number), port: 5_000 + UInt16(number))
         let client = SimulatedClient(
             id: number,
@@ -128,7 +130,8 @@ final class SimulatedCall {
         }
         guard let (fragment, password) = self.credentials[client.id] else { return }
         self.negotiators[client.id] = negotiator
-        try self.router.apply(
+        let worker = self.worker(of: client.id)
+        try worker.router.apply(
             SessionConfiguration(
                 localUsernameFragment: fragment,
                 localPassword: password,
@@ -143,7 +146,7 @@ final class SimulatedCall {
                     usernameFragment: fragment,
                     password: password,
                     fingerprint: Fingerprint(hash: .sha256, digest: Self.serverCertificate.fingerprint.digest),
-                    candidates: self.sockets
+                    candidates: worker.sockets
                 ),
                 labels: [:]
             )
@@ -159,13 +162,24 @@ final class SimulatedCall {
     func bind(_ publisher: SimulatedClient, _ publisherMID: String, to subscriber: SimulatedClient, _ mid: String)
         throws
     {
-        try self.router.bind(
-            PublishedTrack(session: publisher.id, mid: publisherMID),
-            to: SectionReference(session: subscriber.id, mid: mid),
-            at: self.now
-        )
+        let track = PublishedTrack(session: publisher.id, mid: publisherMID)
+        let section = SectionReference(session: subscriber.id, mid: mid)
+        let source = self.worker(of: publisher.id)
+        let target = self.worker(of: subscriber.id)
+        if source === target {
+            try target.router.bind(track, to: section, at: self.now)
+        } else {
+            guard let description = source.router.describe(track) else { throw MediaError.noSuchTrack }
+            let home = self.places[publisher.id] ?? 0
+            try target.router.bind(description, from: home, to: section, at: self.now)
+        }
         self.step()
     }
+
+    /// Datagrams of the batch in hand.
+    private var received: [UnsafeMutableRawBufferPointer] = []
+
+    func worker(of session: SessionID) -> SimulatedWorker { self.workers[self.places[session] ?? 0] }
 
     func send(_ bytes: [UInt8]?, from client: SimulatedClient) {
         guard let bytes else { return }
@@ -190,11 +204,13 @@ final class SimulatedCall {
 
     /// What the room does when it hears that a participant left.
     func close(_ client: SimulatedClient) {
-        self.router.close(client.id, at: self.now)
+        self.worker(of: client.id).router.close(client.id, at: self.now)
         self.step()
     }
 
-    func statistics(of client: SimulatedClient) -> SessionStatistics? { self.router.statistics(of: client.id) }
+    func statistics(of client: SimulatedClient) -> SessionStatistics? {
+        self.worker(of: client.id).router.statistics(of: client.id)
+    }
 
     /// The reason that the server ended a session for.
     func end(of client: SimulatedClient) -> SessionEndReason? {
@@ -209,14 +225,16 @@ final class SimulatedCall {
             var next = min(end, self.now + tick)
             if let arrival = self.network.nextArrival { next = min(next, max(arrival, self.now)) }
             // What is paced is not to leave in lumps of a tick.
-            if let deadline = self.router.nextDeadline(), deadline > self.now { next = min(next, deadline) }
+            for worker in self.workers {
+                if let deadline = worker.router.nextDeadline(), deadline > self.now { next = min(next, deadline) }
+            }
             self.now = next
-            while let delivery = self.network.receive(by: self.now) { self.deliver(delivery) }
+            self.deliverWhatArrived()
             while !self.holdsHandshakes, let (session, job) = self.heldHandshakes.popLast() {
                 job.run()
-                self.router.finishHandshake(job, of: session, at: self.now)
+                self.worker(of: session).router.finishHandshake(job, of: session, at: self.now)
             }
-            self.router.handleTimers(at: self.now)
+            for worker in self.workers { worker.router.handleTimers(at: self.now) }
             for client in self.clients {
                 client.peer?.handleTimeout(at: self.now)
                 while let feedback = client.takeFeedback(at: self.now) { self.send(feedback, from: client) }
@@ -236,11 +254,25 @@ final class SimulatedCall {
         return condition()
     }
 
+    /// As a worker's loop reads: what arrived together is one batch, and stays where it is until the batch ends.
+    private func deliverWhatArrived() {
+        for worker in self.workers { worker.router.beginBatch() }
+        while let delivery = self.network.receive(by: self.now) { self.deliver(delivery) }
+        for worker in self.workers { worker.router.endBatch(at: self.now) }
+        for buffer in self.received { buffer.deallocate() }
+        self.received.removeAll(keepingCapacity: true)
+    }
+
     private func deliver(_ delivery: SimulatedNetwork.Delivery) {
-        if let socket = self.sockets.firstIndex(of: delivery.to) {
-            var bytes = delivery.bytes
-            bytes.withUnsafeMutableBytes { self.router.receive($0, from: delivery.from, socket: socket, at: self.now) }
-        } else if let client = self.client(at: delivery.to) {
+        for worker in self.workers {
+            guard let socket = worker.sockets.firstIndex(of: delivery.to) else { continue }
+            let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: delivery.bytes.count, alignment: 1)
+            buffer.copyBytes(from: delivery.bytes)
+            self.received.append(buffer)
+            worker.router.receive(buffer, from: delivery.from, socket: socket, at: self.now)
+            return
+        }
+        if let client = self.client(at: delivery.to) {
             client.receive(delivery.bytes, from: delivery.from, at: self.now)
         }
     }
@@ -259,22 +291,8 @@ final class SimulatedCall {
 
     /// Hands on what anybody wants to send or tell.
     private func step() {
-        self.router.flush()
-        for datagram in self.outbox.datagrams {
-            self.sentByServer[datagram.to, default: 0] += 1
-            self.watchesServer(datagram.bytes, datagram.to, datagram.socket)
-            let leaves = self.bottlenecks[datagram.to]?.pass(byteCount: datagram.bytes.count, at: self.now)
-            guard self.bottlenecks[datagram.to] == nil || leaves != nil else { continue }
-            self.network.send(
-                datagram.bytes,
-                from: self.sockets[datagram.socket],
-                to: datagram.to,
-                at: leaves ?? self.now
-            )
-        }
-        self.outbox.datagrams.removeAll(keepingCapacity: true)
-        while let handshake = self.router.nextHandshake() { self.heldHandshakes.append(handshake) }
-        self.events += self.router.takeEvents()
+        self.exchangeCrossings()
+        for worker in self.workers { self.step(worker) }
         for client in self.clients {
             _ = client.drain(at: self.now) { bytes, to in
                 guard client.sends(bytes) else { return }
@@ -282,5 +300,24 @@ final class SimulatedCall {
                 self.network.send(bytes, from: client.wireAddress, to: to, at: self.now)
             }
         }
+    }
+
+    private func step(_ worker: SimulatedWorker) {
+        worker.router.flush()
+        for datagram in worker.outbox.datagrams {
+            self.sentByServer[datagram.to, default: 0] += 1
+            self.watchesServer(datagram.bytes, datagram.to, datagram.socket)
+            let leaves = self.bottlenecks[datagram.to]?.pass(byteCount: datagram.bytes.count, at: self.now)
+            guard self.bottlenecks[datagram.to] == nil || leaves != nil else { continue }
+            self.network.send(
+                datagram.bytes,
+                from: worker.sockets[datagram.socket],
+                to: datagram.to,
+                at: leaves ?? self.now
+            )
+        }
+        worker.outbox.datagrams.removeAll(keepingCapacity: true)
+        while let handshake = worker.router.nextHandshake() { self.heldHandshakes.append(handshake) }
+        self.events += worker.router.takeEvents()
     }
 }

@@ -58,7 +58,7 @@ struct ConfigurationErrorTests {
             (["--log-format", "xml"], #"log.format is "xml" (flag --log-format): give one of text, json."#),
             (
                 ["--rooms-codecs", "opus,opus"],
-                #"rooms.codecs is "opus,opus" (flag --rooms-codecs): give a list, each at most once, of opus, red, vp8, vp9, h264, av1."#
+                #"rooms.codecs is "opus,opus" (flag --rooms-codecs): give a list, each at most once, of opus, red, vp8, vp9, h264, h265, av1."#
             ),
             (
                 ["--http-cors-origins", "meet.example.org"],

@@ -12,6 +12,7 @@ private let otherValues: [String: String] = [
     "http.corsOrigins": "https://a.example,https://b.example", "admin.host": "::1", "admin.port": "9001",
     "admin.token": "t0,ken", "media.host": "192.0.2.1,2001:db8::1", "media.port": "9002",
     "media.advertisedAddresses": "203.0.113.7", "media.workers": "3", "media.maxBitratePerParticipant": "2500000",
+    "media.sendBatchInterval": "3ms", "media.crypto": "openssl",
     "rooms.maxParticipants": "12", "rooms.emptyTimeout": "500ms", "rooms.codecs": "h264,opus",
     "rooms.lastN": "4",
     "auth.keys": "a:\(secret),b:other:\(secret)", "limits.joinsPerSecondPerAddress": "7", "limits.messageBytes": "8192",
@@ -70,6 +71,8 @@ struct ConfigurationKeyTests {
             ]
         )
         #expect(configuration.media.maxBitratePerParticipant == Bitrate(bitsPerSecond: 2_500_000))
+        #expect(configuration.media.sendBatchInterval == .milliseconds(3))
+        #expect(configuration.media.crypto == .openssl)
         #expect(configuration.rooms.emptyTimeout == .milliseconds(500))
         #expect(configuration.rooms.codecs == [.h264, .opus])
         #expect(configuration.rooms.lastN == 4)

@@ -48,6 +48,24 @@ struct ServerProcessTests {
         #expect(exit.standardError.contains("\(socket.port)"))
     }
 
+    @Test("media.crypto chooses the library, and the log says which it is")
+    func encryption() throws {
+        let openSSL = try ServerProcess(["serve", "--dev", "--media-crypto", "openssl"] + ServerProcess.anyPorts)
+        #expect(!openSSL.readyLine.isEmpty)
+        openSSL.send(SIGTERM)
+        #expect(try openSSL.wait().standardError.contains("OpenSSL 3"))
+        // Where the library can't be had, whoever insists on it is told.
+        let fast = try ServerProcess(["serve", "--dev", "--media-crypto", "ipsec-mb"] + ServerProcess.anyPorts)
+        if fast.readyLine.isEmpty {
+            let exit = try fast.wait()
+            #expect(exit.code == 78)
+            #expect(exit.standardError.contains("media.crypto is ipsec-mb, which can't be used"))
+        } else {
+            fast.send(SIGTERM)
+            #expect(try fast.wait().standardError.contains("Intel multi-buffer library 1."))
+        }
+    }
+
     @Test("--version and check-config")
     func information() throws {
         let version = try ServerProcess(["--version"])

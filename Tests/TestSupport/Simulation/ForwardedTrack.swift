@@ -39,8 +39,7 @@ package struct ForwardedTrack {
             isScreenShare: self.subscription.isScreenShare,
             isOnStage: self.subscription.isOnStage,
             viewportWidth: self.subscription.viewportHeight * 16 / 9,
-            viewportHeight: self.subscription.viewportHeight,
-            canSwitchAnywhere: self.subscription.publisher.isScalable
+            viewportHeight: self.subscription.viewportHeight
         )
         self.subscription.publisher.offer(to: &request, at: now)
         return request

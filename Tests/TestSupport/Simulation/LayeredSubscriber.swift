@@ -23,7 +23,6 @@ package final class LayeredSubscriber: SendingEndpoint {
     /// 40 kbit/s.
     private static let audioBytes = 100
     package static let audioRate = Bitrate.kbps(40)
-    private static let limitDelay: Microseconds = 500_000
     private static let firstRetry: Microseconds = 500_000
     private static let longestRetry: Microseconds = 4_000_000
 
@@ -35,12 +34,12 @@ package final class LayeredSubscriber: SendingEndpoint {
     private var nextAudio: Microseconds = .max
     private var startsAt: Microseconds
     private var allocatedAt: Microseconds = .min / 2
-    /// Layers that were decided anew, all tracks together.
-    package private(set) var decisionCount = 0
+    /// Runs of the policy that changed the layer of a track, or of several.
+    package private(set) var changeCount = 0
     /// Asks a lone publisher to send no more than this path carries.
     package var limitsPublisher = false
-    private var publisherLimit = Double.infinity
-    private var limitedAt: Microseconds = .min / 2
+    private var publisherLimit = PublisherLimit()
+    private var firstDecision: AllocationDecision?
 
     package init(
         control: any SubscriberControl,
@@ -116,10 +115,7 @@ package final class LayeredSubscriber: SendingEndpoint {
     package override func estimateChanged(in simulation: Simulation) {
         guard simulation.now >= self.startsAt else { return }
         self.allocate(in: simulation)
-        // The start value says nothing of this path.
-        if self.limitsPublisher, simulation.now - self.startsAt >= Self.limitDelay {
-            self.limitPublisher(in: simulation)
-        }
+        if self.limitsPublisher { self.limitPublisher(in: simulation) }
     }
 
     // MARK: Allocation
@@ -136,10 +132,16 @@ package final class LayeredSubscriber: SendingEndpoint {
             at: now
         )
         self.control.setGoal(goal, at: now)
-        for index in self.tracks.indices { self.take(decisions[index], of: index, in: simulation) }
+        self.firstDecision = decisions.first
+        var isChanged = false
+        for index in self.tracks.indices {
+            isChanged = self.take(decisions[index], of: index, in: simulation) || isChanged
+        }
+        if isChanged { self.changeCount += 1 }
     }
 
-    private func take(_ decision: AllocationDecision, of index: Int, in simulation: Simulation) {
+    /// Returns whether the layer is another.
+    private func take(_ decision: AllocationDecision, of index: Int, in simulation: Simulation) -> Bool {
         let now = simulation.now
         var track = self.tracks[index]
         defer { self.tracks[index] = track }
@@ -148,15 +150,17 @@ package final class LayeredSubscriber: SendingEndpoint {
             track.pauses.append((now, track.isPaused))
         }
         let (spatial, temporal) = (Int(decision.spatial), Int(decision.temporal))
-        guard spatial != track.target || temporal != track.targetTemporal else { return }
-        self.decisionCount += 1
+        guard spatial != track.target || temporal != track.targetTemporal else { return false }
         let wasTarget = track.target
         track.target = spatial
         track.targetTemporal = temporal
-        guard spatial >= 0 else { return track.stop(at: now) }
+        guard spatial >= 0 else {
+            track.stop(at: now)
+            return true
+        }
         if spatial == track.current || (track.subscription.publisher.isScalable && spatial < track.current) {
             track.stay(at: spatial, temporal: temporal, at: now)
-            return
+            return true
         }
         if spatial < track.current {
             // Frame rate first; the old layer as a whole goes when not even its base fits.
@@ -164,25 +168,35 @@ package final class LayeredSubscriber: SendingEndpoint {
             let base = track.baseRate(of: track.current, at: simulation.instant)
             if base > 0.9 * Double(self.control.estimate.bitrate.bitsPerSecond) { track.leave(at: now) }
         }
-        guard spatial != wasTarget || track.retryAt == .max else { return }
+        guard spatial != wasTarget || track.retryAt == .max else { return true }
         track.retryDelay = max(
             Self.firstRetry,
             2 * (self.control.estimate.roundTripTime.map { $0.count / 1_000 } ?? 0)
         )
         track.retryAt = now + track.retryDelay
         track.subscription.publisher.requestKeyFrame(spatial, in: simulation)
+        return true
     }
 
-    /// What one subscriber's path carries, less audio and a reserve: down at once, up by 8 % a second.
+    /// What the server tells the publisher of a track without layers that only this subscriber watches.
     private func limitPublisher(in simulation: Simulation) {
-        let carried = Double(self.control.estimate.bitrate.bitsPerSecond) * 0.95
-        let limit = max(carried - Double(Self.audioRate.bitsPerSecond), 100_000)
-        let isLower = limit < self.publisherLimit * 0.97
-        guard isLower || simulation.now - self.limitedAt >= 1_000_000 else { return }
-        guard isLower || limit > self.publisherLimit else { return }
-        self.publisherLimit = isLower ? limit : min(limit, self.publisherLimit * 1.08)
-        self.limitedAt = simulation.now
-        self.tracks.first?.subscription.publisher.limit(to: self.publisherLimit, in: simulation)
+        guard self.control.estimate.source != .none, let track = self.tracks.first, let decision = self.firstDecision
+        else { return }
+        var share = self.control.estimate.bitrate.bitsPerSecond * 95 / 100 - Self.audioRate.bitsPerSecond
+        if decision.isPausedForBandwidth { share = share * 1_000 / UpThreshold.resume }
+        let published = track.subscription.publisher.bitrate(0, temporal: 2, at: simulation.instant)
+        let order = self.publisherLimit.update(
+            carried: Bitrate(bitsPerSecond: share),
+            published: Bitrate(bitsPerSecond: Int64(published)),
+            isUnserved: decision.nextNeeds > .zero || decision.spatial < 0,
+            at: simulation.instant
+        )
+        switch order {
+        case .limit(let bitrate)?:
+            track.subscription.publisher.limit(to: Double(bitrate.bitsPerSecond), in: simulation)
+        case .lift?: track.subscription.publisher.limit(to: .infinity, in: simulation)
+        case nil: break
+        }
     }
 
     // MARK: Packets

@@ -7,6 +7,8 @@ package struct ReceiverConfiguration: Sendable {
     package enum Feedback: Sendable {
         /// Transport-wide, this long after the first packet that is not reported yet.
         case transportWide(interval: Microseconds)
+        /// RFC 8888, with marks, each 50 ms. Packets are taken to leave with ECT(1).
+        case congestionControl
         /// REMB: the receiver estimates for itself.
         case receiverEstimate
     }
@@ -34,6 +36,9 @@ package class ReceivingEndpoint: Endpoint {
     package let reversePath: SimulatedPath
     package let sender: SendingEndpoint
     private var recorder = TransportFeedbackRecorder()
+    /// Numbers of marked packets that are not reported yet, and the number after the last reported one.
+    private var marked: Set<SequenceNumber> = []
+    private var nextReported: SequenceNumber?
     private var builder = TransportFeedbackBuilder(senderSSRC: SSRC(1), mediaSSRC: SSRC(2))
     private var scratch: [PacketArrival] = []
     private var remote = ReceiverEstimateModel()
@@ -52,6 +57,9 @@ package class ReceivingEndpoint: Endpoint {
             repeating: PacketArrival(SequenceNumber(0), microseconds: nil),
             count: TransportFeedbackRecorder.capacity
         )
+        if case .congestionControl = configuration.feedback {
+            self.recorder.adaptInterval(to: Bitrate(bitsPerSecond: 1_000_000))
+        }
         if case .transportWide(let interval) = configuration.feedback {
             // The recorder's own range is 50 to 100 ms; slower receivers collect later than it asks for.
             self.recorder.adaptInterval(to: Bitrate(bitsPerSecond: interval <= 50_000 ? 1_000_000 : 1))
@@ -78,7 +86,8 @@ package class ReceivingEndpoint: Endpoint {
         self.receivedSinceReport += 1
         self.lastForwardTime = now - packet.sentAt
         switch self.configuration.feedback {
-        case .transportWide:
+        case .transportWide, .congestionControl:
+            if packet.isMarked { self.marked.insert(packet.transportSequence) }
             self.recorder.received(packet.transportSequence, at: self.localTime(now))
         case .receiverEstimate:
             self.remote.received(
@@ -95,7 +104,7 @@ package class ReceivingEndpoint: Endpoint {
     package final override func wake(in simulation: Simulation) {
         let now = simulation.now
         switch self.configuration.feedback {
-        case .transportWide:
+        case .transportWide, .congestionControl:
             if self.feedbackDeadline <= now { self.sendFeedback(in: simulation) }
         case .receiverEstimate:
             if let bitrate = self.remote.message(at: now) {
@@ -130,6 +139,9 @@ package class ReceivingEndpoint: Endpoint {
             let deadline = self.recorder.nextDeadline
             guard deadline != .distantFuture else { return .max }
             return self.simulatedTime(deadline) + max(0, interval - 100_000)
+        case .congestionControl:
+            let deadline = self.recorder.nextDeadline
+            return deadline == .distantFuture ? .max : self.simulatedTime(deadline)
         }
     }
 
@@ -143,6 +155,10 @@ package class ReceivingEndpoint: Endpoint {
             count = self.recorder.collect(at: local, into: &span)
         }
         guard count > 0 else { return }
+        if case .congestionControl = self.configuration.feedback {
+            self.sendCongestionControlFeedback(count, at: local, in: simulation)
+            return self.recorder.reported(count, at: local)
+        }
         var taken = 0
         var builder = self.builder
         let scratch = self.scratch
@@ -151,6 +167,31 @@ package class ReceivingEndpoint: Endpoint {
         }
         self.builder = builder
         self.recorder.reported(taken, at: local)
+    }
+
+    /// - Parameter count: how many arrivals of `scratch` it is about.
+    private func sendCongestionControlFeedback(_ count: Int, at local: Instant, in simulation: Simulation) {
+        // 1/65,536 s, as the middle of an NTP time.
+        let timestamp = local.nanoseconds / 1_000 * 1_024 / 15_625
+        var reports: [PacketReport] = []
+        for arrival in self.scratch.prefix(count) {
+            let number = arrival.sequenceNumber
+            if let next = self.nextReported, number.distance(from: next) > 0 {
+                for offset in 0..<min(number.distance(from: next), 500) {
+                    let lost = next.advanced(by: offset)
+                    reports.append(PacketReport(SSRC(2), lost, arrival: .none, mark: .notCapable))
+                }
+            }
+            self.nextReported = number.advanced(by: 1)
+            let mark = self.marked.remove(number) == nil ? ECNMark.capable1 : .congestionExperienced
+            let units = arrival.microseconds.map { (timestamp - $0 * 1_024 / 15_625) >> 6 }
+            let time = units.map { ReportedArrival.before(UInt16(clamping: $0)) } ?? .none
+            reports.append(PacketReport(SSRC(2), number, arrival: time, mark: units == nil ? .notCapable : mark))
+        }
+        self.send(in: simulation) {
+            let stamp = UInt32(truncatingIfNeeded: timestamp)
+            _ = $0.appendCongestionControlFeedback(from: SSRC(1), about: reports.span, timestamp: stamp)
+        }
     }
 
     private func sendReport(in simulation: Simulation) {

@@ -54,6 +54,10 @@ package final class SimulatedSubscriber: SubscriberControl {
     package func handleFeedback(_ bytes: [UInt8], at now: Instant) {
         let isWellFormed = forEachRTCPPacket(in: bytes.span.bytes) { packet in
             if let feedback = packet.transportFeedback { self.estimator.handle(feedback, at: now) }
+            if let feedback = packet.congestionControlFeedback {
+                // One stream, whose RTP numbers are the transport-wide ones.
+                self.estimator.handle(feedback, at: now) { _, number in number }
+            }
             if let bitrate = packet.maximumBitrate { self.estimator.handleREMB(bitrate, at: now) }
         }
         precondition(isWellFormed, "the simulated receiver wrote RTCP that cannot be read")
@@ -102,6 +106,7 @@ package final class SimulatedSubscriber: SubscriberControl {
         self.pacer.setRates(
             pacing: estimate.pacingRate,
             padding: self.paddingOverride ?? estimate.paddingRate,
+            spacing: estimate.spacing,
             at: now
         )
         while let probe = self.estimator.nextProbe(at: now) {

@@ -104,6 +104,7 @@ package struct Screen {
 
     package struct Shown {
         package let time: Microseconds
+        package let picture: Int32
         package let spatial: Int
         package let temporal: Int
     }
@@ -171,7 +172,9 @@ package struct Screen {
         }
         if let last = self.lastShownAt, now - last > 200_000 + interval { self.freezes.append((last, now - last)) }
         self.lastShownAt = now
-        self.shown.append(Shown(time: now, spatial: Int(media.spatial), temporal: Int(media.temporal)))
+        self.shown.append(
+            Shown(time: now, picture: media.frame, spatial: Int(media.spatial), temporal: Int(media.temporal))
+        )
         self.lastTemporals.append(media.temporal)
         if self.lastTemporals.count > 8 { self.lastTemporals.removeFirst() }
     }

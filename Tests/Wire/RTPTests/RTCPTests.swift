@@ -32,9 +32,9 @@ func kinds(_ bytes: [UInt8]) -> [RTCPPacketKind]? {
             // Reduced size (RFC 5506).
             ("81ce0002 00000001 00000002", [.pictureLossIndication]),
             ("80cb0000", [.goodbye]),
-            // APP, XR, an unknown format of feedback and application feedback that is no REMB.
+            // APP, an unknown format of feedback and application feedback that is no REMB.
             ("80cc0002 00000001 41424344", [.other]),
-            ("80cf0001 00000001", [.other]),
+            ("80cf0001 00000001", [.extendedReport]), ("80cf0000", [.malformed]),
             ("87cd0002 00000001 00000002", [.other]),
             ("8fce0003 00000001 00000000 41424344", [.other]),
             // Too short for what the type or the count says.

@@ -52,13 +52,18 @@ uint32_t cl_receive_overflow(const cl_receive_batch *batch);
 typedef struct cl_send_batch cl_send_batch;
 cl_send_batch *cl_send_batch_make(int count, int stride);
 void cl_send_batch_free(cl_send_batch *batch);
+/// The memory of slot `index`: `stride` bytes. Slots are filled from 0 on, each is ended before the next is asked for.
 uint8_t *cl_send_bytes(cl_send_batch *batch, int index);
-/// Says where slot `index` goes, how long it is, and through which socket.
-void cl_send_set(cl_send_batch *batch, int index, int fd, const cl_address *to, int length);
+/// Ends slot `index`, the first one for this destination and socket: what is appended to it leaves with it.
+void cl_send_begin(cl_send_batch *batch, int index, int fd, const cl_address *to, int length);
+/// Ends slot `index`, for the same destination and socket as `previous`, the last of its chain.
+void cl_send_append(cl_send_batch *batch, int index, int previous, int length);
 
 /// Whether datagrams of one destination and size leave as one message (UDP_SEGMENT, Linux 4.18). On at first; goes off
 /// by itself where the device cannot.
 void cl_send_use_segmentation(cl_send_batch *batch, int on);
+/// Whether the kernel knows UDP_SEGMENT at all.
+int cl_can_segment(int fd);
 
 typedef struct {
     /// Datagrams that the kernel took.
@@ -72,8 +77,11 @@ typedef struct {
     /// EMSGSIZE, ECONNREFUSED, EPERM, unreachable: this datagram only.
     uint32_t refused;
 } cl_send_result;
-/// Sends slots 0 to `count` - 1, those of one destination in order. An error of one datagram never stops the others.
-void cl_send(cl_send_batch *batch, int count, cl_send_result *result);
+/// Sends every slot that was ended, those of one destination in order, and begins anew with slot 0. An error of one
+/// datagram never stops the others.
+void cl_send(cl_send_batch *batch, cl_send_result *result);
+/// Forgets every slot that was ended.
+void cl_send_clear(cl_send_batch *batch);
 
 // Waiting.
 
@@ -81,6 +89,8 @@ int cl_epoll_create(void);
 int cl_epoll_add_readable(int epoll, int fd, uint64_t tag);
 /// Waits until something is readable or the time is over; negative = for ever. Returns the number of tags written.
 int cl_epoll_wait(int epoll, uint64_t *tags, int capacity, int64_t timeout_nanoseconds);
+/// Waits whatever comes.
+void cl_sleep_until(int64_t monotonic_nanoseconds);
 int cl_eventfd_create(void);
 void cl_eventfd_signal(int fd);
 void cl_eventfd_drain(int fd);

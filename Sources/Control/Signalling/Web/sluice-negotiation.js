@@ -117,9 +117,11 @@ export class Negotiation {
         if (intents.length > 0) core.tell("publish", intents);
         const { sdp, bindings } = await core.request("offer", { sdp: this.#unanswered });
         if (pc !== this.pc) return;
+        // Before anything is awaited: a later message may change them while the answer is applied.
+        core.subscriptions.replaceBindings(bindings ?? []);
         await pc.setRemoteDescription({ type: "answer", sdp });
         this.#unanswered = null;
-        core.subscriptions.apply(bindings ?? []);
+        core.subscriptions.bindTracks();
     }
 
     async #makeOffer(pc) {

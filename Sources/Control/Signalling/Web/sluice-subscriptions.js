@@ -110,13 +110,16 @@ export class Subscriptions {
         this.#bindTracks();
     }
 
-    /** All bindings, as an answer names them. */
-    apply(list) {
+    /** All bindings, as an answer names them; its tracks are not bound before it is applied. */
+    replaceBindings(list) {
         const next = new Map(list.map(({ mid, trackId }) => [mid, trackId]));
         for (const [mid, trackId] of [...this.#bindings]) if (next.get(mid) !== trackId) this.unbind(trackId);
         this.#bindings = next;
+    }
+
+    /** After an answer: what came before it, and an offer for tracks that came while it was under way. */
+    bindTracks() {
         this.#bindTracks();
-        // Tracks that came while the offer was under way.
         this.#requestReceivers();
     }
 

@@ -9,6 +9,26 @@ struct AllocationLevel: BitwiseCopyable, Sendable {
     var framesPerSecond: Float = 0
     var spatial: UInt8 = 0
     var temporal: UInt8 = 0
+    /// Motion is not whole, although it would be in a smaller picture: for a moment only.
+    var isReduced = false
+}
+
+/// The operating point in use, which stays among the levels although another is better for less.
+struct KeptLevel: BitwiseCopyable, Sendable {
+    /// -1 = none.
+    var spatial: Int8
+    var temporal: Int8
+    /// Also with less motion than a smaller picture would have.
+    var mayReduce = true
+
+    func isExactly(_ level: AllocationLevel) -> Bool {
+        level.spatial == UInt8(bitPattern: self.spatial) && level.temporal == UInt8(bitPattern: self.temporal)
+    }
+
+    /// It itself, or fewer frames of it.
+    func isSame(_ level: AllocationLevel) -> Bool {
+        level.spatial == UInt8(bitPattern: self.spatial) && level.temporal <= UInt8(bitPattern: self.temporal)
+    }
 }
 
 /// What was found about the levels of one track.
@@ -23,6 +43,9 @@ struct AllocationLevelSummary: BitwiseCopyable, Sendable {
 /// The levels of all tracks: of each by rising bitrate, each better than the one before.
 struct AllocationLevels: ~Copyable, Sendable {
     static let maximumRate: Int64 = 1_000_000_000_000
+    /// Frames per second that are taken for full motion, or this share of what the publisher sends at best.
+    private static let fullMotion: Float = 24
+    private static let nearlyAll: Float = 0.8
     private static let width = AllocationRequest.maximumOfferCount
 
     private var levels: FixedStorage<AllocationLevel>
@@ -51,7 +74,7 @@ struct AllocationLevels: ~Copyable, Sendable {
         track: Int,
         from requests: Span<AllocationRequest>,
         row: Int,
-        kept: (spatial: Int8, temporal: Int8)
+        kept: KeptLevel
     ) -> AllocationLevelSummary {
         var summary = AllocationLevelSummary()
         let weight = requests[row].weight.isFinite ? min(max(requests[row].weight, 0), 1_000) : 0
@@ -88,6 +111,8 @@ struct AllocationLevels: ~Copyable, Sendable {
             self.insert(picture.level(lowest), track: track, count: &summary.count)
         }
         self.removeDominated(track: track, summary: &summary, kept: kept)
+        // A screen is read more than watched: it gives up frames first.
+        if !picture.isScreenShare { self.removeReduced(track: track, summary: &summary, kept: kept) }
         return summary
     }
 
@@ -121,7 +146,7 @@ struct AllocationLevels: ~Copyable, Sendable {
     private mutating func removeDominated(
         track: Int,
         summary: inout AllocationLevelSummary,
-        kept: (spatial: Int8, temporal: Int8)
+        kept: KeptLevel
     ) {
         let base = track * Self.width
         var best: Float = -1
@@ -129,9 +154,7 @@ struct AllocationLevels: ~Copyable, Sendable {
         var used = 0
         for index in 0..<summary.count {
             let level = self.levels[base + index]
-            let isKept =
-                level.spatial == UInt8(bitPattern: kept.spatial) && level.temporal == UInt8(bitPattern: kept.temporal)
-            guard level.utility > best || isKept else {
+            guard level.utility > best || kept.isExactly(level) else {
                 if level.spatial > bestSpatial, level.utility == best { summary.isLimitedByTile = true }
                 continue
             }
@@ -139,6 +162,30 @@ struct AllocationLevels: ~Copyable, Sendable {
                 best = level.utility
                 bestSpatial = level.spatial
             }
+            self.levels[base + used] = level
+            used += 1
+        }
+        summary.count = used
+    }
+
+    /// Takes out levels with less than full motion where a cheaper one has it: a smaller picture that moves is better than
+    /// a large one that jerks. Fewer frames of the layer in use stay for a while, if `kept` says so, since it takes no
+    /// key frame to go there and back.
+    private mutating func removeReduced(track: Int, summary: inout AllocationLevelSummary, kept: KeptLevel) {
+        let base = track * Self.width
+        var most: Float = 0
+        for index in 0..<summary.count { most = max(most, self.levels[base + index].framesPerSecond) }
+        let full = min(Self.fullMotion, most * Self.nearlyAll)
+        var isAnyFull = false
+        var used = 0
+        for index in 0..<summary.count {
+            var level = self.levels[base + index]
+            let isFull = level.framesPerSecond >= full
+            if !isFull, isAnyFull {
+                guard kept.mayReduce, kept.isSame(level) else { continue }
+                level.isReduced = true
+            }
+            isAnyFull = isAnyFull || isFull
             self.levels[base + used] = level
             used += 1
         }

@@ -50,11 +50,11 @@ struct AllocationPlanner: ~Copyable, Sendable {
     mutating func append(
         _ track: AllocationTrack,
         requests: Span<AllocationRequest>,
-        spatial: Int8,
-        temporal: Int8
+        kept: KeptLevel
     ) -> Bool {
         let index = self.count
-        let summary = self.levels.fill(track: index, from: requests, row: index, kept: (spatial, temporal))
+        let (spatial, temporal) = (kept.spatial, kept.temporal)
+        let summary = self.levels.fill(track: index, from: requests, row: index, kept: kept)
         var track = track
         var isGone = false
         track.count = summary.count
@@ -69,6 +69,7 @@ struct AllocationPlanner: ~Copyable, Sendable {
             let level = self.level(index, track.current)
             track.currentRate = level.rate
             track.currentSpatial = level.spatial
+            track.isReduced = level.isReduced
         }
         if track.isOnStage { track.preferred = self.preferred(index, count: summary.count) }
         self.tracks[index] = track

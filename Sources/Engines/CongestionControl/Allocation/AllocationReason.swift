@@ -1,7 +1,7 @@
 package import Basics
 
 /// Why a track has the layer that it has.
-package enum AllocationReason: UInt8, Sendable, BitwiseCopyable, CaseIterable {
+@usableFromInline package enum AllocationReason: UInt8, Sendable, BitwiseCopyable, CaseIterable {
     /// The best that the publisher sends.
     case best
     /// More would not be seen in a tile of this size.
@@ -46,7 +46,7 @@ package enum AllocationReason: UInt8, Sendable, BitwiseCopyable, CaseIterable {
 }
 
 /// What one track gets.
-package struct AllocationDecision: BitwiseCopyable, Sendable, Equatable {
+@usableFromInline package struct AllocationDecision: BitwiseCopyable, Sendable, Equatable {
     /// -1 = nothing.
     package var spatial: Int8
     package var temporal: Int8
@@ -97,7 +97,7 @@ package struct AllocationDecision: BitwiseCopyable, Sendable, Equatable {
 }
 
 /// What one run of the allocator came to.
-package struct AllocationSummary: BitwiseCopyable, Sendable, Equatable {
+@usableFromInline package struct AllocationSummary: BitwiseCopyable, Sendable, Equatable {
     /// Of all videos; audio is not in it.
     package var allocated: Bitrate
     /// Audio and every visible track at its best.

@@ -1,7 +1,7 @@
 package import Basics
 
 /// One operating point of a published track: a spatial layer up to one of its temporal layers.
-package struct LayerOffer: BitwiseCopyable, Sendable, Equatable {
+@usableFromInline package struct LayerOffer: BitwiseCopyable, Sendable, Equatable {
     /// 0 (smallest) and up.
     package var spatial: UInt8
     /// 0 (fewest frames) and up.
@@ -32,7 +32,7 @@ package struct LayerOffer: BitwiseCopyable, Sendable, Equatable {
 }
 
 /// One video track that a subscriber has subscribed to: what it would like and what there is.
-package struct AllocationRequest: BitwiseCopyable, Sendable {
+@usableFromInline package struct AllocationRequest: BitwiseCopyable, Sendable {
     /// At most 12: more spatial and temporal layers than any encoder in use makes.
     package static let maximumOfferCount = 12
 
@@ -49,8 +49,6 @@ package struct AllocationRequest: BitwiseCopyable, Sendable {
     package var viewportHeight: Int32
     package var maximumSpatial: UInt8
     package var maximumTemporal: UInt8
-    /// SVC: goes down without a key frame.
-    package var canSwitchAnywhere: Bool
     /// In any order.
     package var offers: InlineArray<12, LayerOffer>
     package var offerCount: Int
@@ -63,8 +61,7 @@ package struct AllocationRequest: BitwiseCopyable, Sendable {
         viewportWidth: Int32 = 0,
         viewportHeight: Int32 = 0,
         maximumSpatial: UInt8 = .max,
-        maximumTemporal: UInt8 = .max,
-        canSwitchAnywhere: Bool = false
+        maximumTemporal: UInt8 = .max
     ) {
         self.id = id
         self.weight = weight
@@ -74,13 +71,12 @@ package struct AllocationRequest: BitwiseCopyable, Sendable {
         self.viewportHeight = viewportHeight
         self.maximumSpatial = maximumSpatial
         self.maximumTemporal = maximumTemporal
-        self.canSwitchAnywhere = canSwitchAnywhere
         self.offers = InlineArray(repeating: LayerOffer(spatial: 0, temporal: 0, bitrate: .zero))
         self.offerCount = 0
     }
 
     /// Adds an operating point; one beyond the twelfth is left out.
-    package mutating func add(_ offer: LayerOffer) {
+    @usableFromInline package mutating func add(_ offer: LayerOffer) {
         guard self.offerCount >= 0, self.offerCount < Self.maximumOfferCount else { return }
         self.offers[self.offerCount] = offer
         self.offerCount += 1

@@ -1,7 +1,7 @@
 import Basics
 
 /// How much more than a layer needs the connection must carry before the layer is let in, in thousandths.
-package enum UpThreshold {
+@usableFromInline package enum UpThreshold {
     /// The estimate stays about 5 % below what the link carries, so this leaves a tenth for key frames. More (1.15) was
     /// tried: it keeps a viewer whose link carries 1.1 times the next layer from it for ever, and does not lessen the
     /// falls (S2, S14 of the simulation).
@@ -89,6 +89,8 @@ struct AllocationTrack: BitwiseCopyable, Sendable {
     var isHeld = false
     var isCautious = false
     var isPaused = false
+    /// The level in use has fewer frames than a smaller picture would have.
+    var isReduced = false
     /// It keeps what it has for the moment.
     var isSilent = false
     var isLimitedByRequest = false

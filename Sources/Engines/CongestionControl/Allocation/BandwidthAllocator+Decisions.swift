@@ -5,6 +5,7 @@ extension BandwidthAllocator {
     mutating func decide(
         _ requestCount: Int,
         bandwidth: Int64,
+        loss: Double,
         audio: Int64,
         changed: Bool,
         at now: Instant,
@@ -30,18 +31,27 @@ extension BandwidthAllocator {
         return AllocationSummary(
             allocated: Bitrate(bitsPerSecond: total - audio),
             wanted: Bitrate(bitsPerSecond: wanted),
-            goal: ProbeGoal(
-                bitrate: Bitrate(bitsPerSecond: self.planner.goal(total: total, bandwidth: bandwidth)),
-                wanted: Bitrate(bitsPerSecond: wanted)
-            ),
+            goal: self.goal(total: total, audio: audio, wanted: wanted, bandwidth: bandwidth, loss: loss),
             changed: changed,
             isOversending: total > bandwidth && total > audio
         )
     }
 
+    /// What the next better picture needs, or a little more than what is sent now where that is not known to fit.
+    private func goal(total: Int64, audio: Int64, wanted: Int64, bandwidth: Int64, loss: Double) -> ProbeGoal {
+        var goal = self.planner.goal(total: total, wanted: wanted, bandwidth: bandwidth)
+        let share = loss > Self.lossy ? Self.lossyHeadroom : Self.headroom
+        let wish = total > audio ? total * share / 100 : 0
+        guard wish > bandwidth, wish > goal.bitrate.bitsPerSecond else { return goal }
+        goal.bitrate = Bitrate(bitsPerSecond: wish)
+        goal.wanted = max(goal.wanted, goal.bitrate)
+        return goal
+    }
+
     private mutating func wakeForHistory(_ slot: Int, at now: Instant) {
         let history = self.histories[slot]
         if history.heldUntil > now { self.wake(at: history.heldUntil) }
+        if let end = history.reducedUntil, end > now { self.wake(at: end) }
         if let pausedAt = history.pausedAt, pausedAt + TrackHistory.pauseTime > now {
             self.wake(at: pausedAt + TrackHistory.pauseTime)
         }
@@ -102,7 +112,7 @@ extension AllocationPlanner {
     /// What a probe should show for the most useful rise that is not proven yet; zero when there is none.
     ///
     /// One rung at a time: a probe far beyond what is needed takes bandwidth from whoever shares the link.
-    func goal(total: Int64, bandwidth: Int64) -> Int64 {
+    func goal(total: Int64, wanted: Int64, bandwidth: Int64) -> ProbeGoal {
         var best = -1
         var bestNeed: Int64 = 0
         var bestRank = (0, Float(0))
@@ -124,7 +134,11 @@ extension AllocationPlanner {
             bestNeed = next.need
             bestRank = rank
         }
-        return bestNeed * UpThreshold.proof / 1_000
+        return ProbeGoal(
+            bitrate: Bitrate(bitsPerSecond: bestNeed * UpThreshold.proof / 1_000),
+            wanted: Bitrate(bitsPerSecond: wanted),
+            isUrgent: best >= 0 && self.tracks[best].current < 0
+        )
     }
 
     /// The cheapest better level whose need is above what is known to be carried, and its gain per bit.

@@ -5,10 +5,7 @@ extension BandwidthAllocator {
     mutating func load(_ requests: Span<AllocationRequest>, at now: Instant) -> Bool {
         self.planner.removeAll()
         let count = min(requests.count, self.maximumTracks)
-        if count > 0, self.histories.count == 0 {
-            self.planner = AllocationPlanner(maximumTracks: self.maximumTracks)
-            self.histories = FixedStorage(repeating: TrackHistory(), count: self.maximumTracks)
-        }
+        if count > self.histories.count { self.makeRoom(for: count) }
         self.run &+= 1
         // First mark those that are still there: the others may have to give up their places.
         var isAskedAnew = self.markKnown(requests, count: count)
@@ -17,6 +14,17 @@ extension BandwidthAllocator {
             isAskedAnew = self.load(requests, index, slot: slot, at: now) || isAskedAnew
         }
         return isAskedAnew
+    }
+
+    /// Larger tables, with what is remembered. Each track takes 0.7 KiB, and most subscribers have few.
+    private mutating func makeRoom(for count: Int) {
+        var capacity = 4
+        while capacity < count { capacity *= 2 }
+        capacity = min(capacity, self.maximumTracks)
+        var larger = FixedStorage(repeating: TrackHistory(), count: capacity)
+        for slot in 0..<self.histories.count { larger[slot] = self.histories[slot] }
+        self.histories = larger
+        self.planner = AllocationPlanner(maximumTracks: capacity)
     }
 
     /// Returns whether a track that had a layer is no longer asked for.
@@ -84,6 +92,7 @@ extension BandwidthAllocator {
         track.weight = requests[index].weight
         track.isOnStage = requests[index].isOnStage && isVisible && requests[index].offerCount > 0
         track.isFresh = history.isFresh(at: now)
+        let isReducedTooLong = !track.isSilent && history.endReduction(at: now)
         let isHeld = history.isHeld(at: now) || (!track.isFresh && history.isPauseHeld(at: now))
         // The others may have grown into its share meanwhile.
         if history.wasHeld, !isHeld { isAskedAnew = true }
@@ -95,9 +104,13 @@ extension BandwidthAllocator {
         let isGone = self.planner.append(
             track,
             requests: requests,
-            spatial: track.isSilent ? -1 : history.spatial,
-            temporal: history.temporal
+            kept: KeptLevel(
+                spatial: track.isSilent ? -1 : history.spatial,
+                temporal: history.temporal,
+                mayReduce: !isReducedTooLong
+            )
         )
+        history.setReduced(self.planner.tracks[index].isReduced, at: now)
         if track.isSilent { self.planner.reserve(history.rate) }
         self.histories[slot] = history
         return isAskedAnew || isGone
@@ -115,7 +128,6 @@ extension BandwidthAllocator {
     private static func signature(of requests: Span<AllocationRequest>, _ row: Int) -> UInt64 {
         var flags: UInt64 = requests[row].isScreenShare ? 1 : 0
         if requests[row].isOnStage { flags |= 2 }
-        if requests[row].canSwitchAnywhere { flags |= 4 }
         var hash = Self.mix(0xCBF2_9CE4_8422_2325, UInt64(requests[row].weight.bitPattern))
         hash = Self.mix(hash, UInt64(UInt32(bitPattern: requests[row].viewportWidth)))
         hash = Self.mix(hash, UInt64(UInt32(bitPattern: requests[row].viewportHeight)))

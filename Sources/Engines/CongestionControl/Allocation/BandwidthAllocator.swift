@@ -5,11 +5,11 @@ package import Basics
 /// Audio is charged first and never reduced. The rest goes where the picture gains most per bit (`AllocationPlanner`),
 /// with hysteresis around it: down at once when the path is congested, up only when more than the next layer has been
 /// proven, and slower after each fall (`TrackHistory`, `UpThreshold`). A pure function of its inputs and of what it
-/// remembers per track; takes its memory at the first run that has a track.
+/// remembers per track; takes its memory when a run has more tracks than any before.
 ///
 /// Call `allocate` when a subscription, tile, speaker or layer set changes, with every new estimate, and at
 /// `nextDeadline`.
-package struct BandwidthAllocator: ~Copyable, Sendable {
+@usableFromInline package struct BandwidthAllocator: ~Copyable, Sendable {
     /// A fall shows in the estimate a round trip later; before that, the next one would only repeat it.
     private static let fallInterval = Nanoseconds.milliseconds(100)
     /// A congested estimate often comes back at once: a key frame, a pause of the radio. Not when the queue is long.
@@ -23,6 +23,11 @@ package struct BandwidthAllocator: ~Copyable, Sendable {
     static let spatialSettling = Nanoseconds.milliseconds(500)
     /// A step in frame rate gains little, and with many tracks each change is seen: rather one larger step.
     static let temporalSettling = Nanoseconds.seconds(3)
+    /// In per cent of what is sent: so much should be known to fit, or each key frame looks like a narrow path. Where packets
+    /// are lost the estimator at times lowers its estimate by a fifth to see whether fewer are (rule L).
+    static let headroom: Int64 = 115
+    static let lossyHeadroom: Int64 = 135
+    static let lossy = 0.03
     /// Bitrates of layers change by themselves.
     static let lookAgain = Nanoseconds.seconds(1)
 
@@ -83,6 +88,7 @@ package struct BandwidthAllocator: ~Copyable, Sendable {
         return self.decide(
             requests.count,
             bandwidth: bandwidth,
+            loss: estimate.lossFraction,
             audio: audio,
             changed: changed,
             at: now,
@@ -162,15 +168,14 @@ package struct BandwidthAllocator: ~Copyable, Sendable {
     /// Takes the plan over, apart from rises that have to settle first. Returns whether anything changed.
     private mutating func take(_ mode: AllocationRules.Mode, isForced: Bool, at now: Instant) -> Bool {
         var changed = false
+        // When one rises all do for which there is room: many small changes are seen more than a few larger ones.
+        let isAnySettled = self.settle(mode, at: now)
         for index in 0..<self.planner.count {
             let track = self.planner.tracks[index]
             var history = self.histories[track.slot]
-            if track.plan > track.current, mode == .up || mode == .upFromNothing,
-                !self.isSettled(track, &history, index, at: now)
-            {
+            let isRising = track.plan > track.current && (mode == .up || mode == .upFromNothing)
+            if isRising, !isAnySettled, !track.isFresh, track.current >= 0 {
                 self.planner.tracks[index].plan = track.current
-            } else if track.plan == track.current {
-                history.settlingSince = nil
             }
             changed = self.note(index, in: &history, mode: mode, isForced: isForced, at: now) || changed
             self.histories[track.slot] = history
@@ -178,20 +183,24 @@ package struct BandwidthAllocator: ~Copyable, Sendable {
         return changed
     }
 
-    private mutating func isSettled(
-        _ track: AllocationTrack,
-        _ history: inout TrackHistory,
-        _ index: Int,
-        at now: Instant
-    ) -> Bool {
-        if track.isFresh || track.current < 0 { return true }
-        let isTemporal = self.planner.level(index, track.plan).spatial == track.currentSpatial
-        let since = history.settlingSince ?? now
-        history.settlingSince = since
-        let end = since + (isTemporal ? Self.temporalSettling : Self.spatialSettling)
-        if now >= end { return true }
-        self.wake(at: end)
-        return false
+    /// Notes since when rises have fitted. Returns whether one of them has for long enough.
+    private mutating func settle(_ mode: AllocationRules.Mode, at now: Instant) -> Bool {
+        var isAnySettled = false
+        for index in 0..<self.planner.count {
+            let track = self.planner.tracks[index]
+            guard track.plan != track.current else {
+                self.histories[track.slot].settlingSince = nil
+                continue
+            }
+            guard track.plan > track.current, mode == .up || mode == .upFromNothing else { continue }
+            if track.isFresh || track.current < 0 { continue }
+            let isTemporal = self.planner.level(index, track.plan).spatial == track.currentSpatial && !track.isReduced
+            let since = self.histories[track.slot].settlingSince ?? now
+            self.histories[track.slot].settlingSince = since
+            let end = since + (isTemporal ? Self.temporalSettling : Self.spatialSettling)
+            if now >= end { isAnySettled = true } else { self.wake(at: end) }
+        }
+        return isAnySettled
     }
 
     /// Writes a track's planned level into its history. Returns whether it is another.

@@ -4,7 +4,7 @@ package import Basics
 ///
 /// A layer is wanted as soon as one subscriber wants it or a higher one (a lower one is what it falls back to), and for
 /// 5 s after the last; the lowest for 30 s, so that whoever joins sees a picture at once.
-package struct EncodingDemand: Sendable, BitwiseCopyable {
+@usableFromInline package struct EncodingDemand: Sendable, BitwiseCopyable {
     /// Layers 0...7.
     package static let maximumLayerCount = 8
     private static let lowerAfter = Nanoseconds.seconds(5)

@@ -5,7 +5,7 @@ package import Basics
 /// The bitrate is the larger of a mean over 1 s and 0.9 times the highest such mean of the last 3 s: a layer let in
 /// when it happens to be cheap is let out again. Silence is not counted as a low bitrate, since what counts is the cost
 /// of the layer when it is sent: a screen share that stands still costs nothing and then all at once.
-package struct LayerRateMeter: BitwiseCopyable, Sendable {
+@usableFromInline package struct LayerRateMeter: BitwiseCopyable, Sendable {
     /// Of one sample of the mean.
     private static let step = Nanoseconds.milliseconds(100)
     /// A gap from here on is silence.
@@ -104,6 +104,8 @@ package struct LayerRateMeter: BitwiseCopyable, Sendable {
 
     /// The bytes of the step that ends, without the surplus of a key frame.
     private mutating func countedBytes() -> Float {
+        // Between two frames of a slow stream: that says nothing of how large its frames are.
+        guard self.bytes > 0 else { return 0 }
         let limit = self.peak * Self.surplus
         let isSurplus = self.stepCount >= Self.roughSteps && self.bytes > limit
         self.surplusCount = isSurplus ? self.surplusCount + 1 : 0

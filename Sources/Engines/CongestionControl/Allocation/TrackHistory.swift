@@ -8,7 +8,11 @@ struct TrackHistory: BitwiseCopyable, Sendable {
     static let firstHold = Nanoseconds.seconds(5)
     static let longestHold = Nanoseconds.seconds(40)
     /// After a fall in frame rate alone, which costs no key frame to take back.
-    static let temporalHold = Nanoseconds.seconds(2)
+    static let temporalHold = Nanoseconds.seconds(1)
+    /// For so long a picture may have fewer frames than a smaller one would have: an estimate that dips, and no more,
+    /// costs no key frame then. What was used of it comes back at a quarter of the pace.
+    static let reducedTime = Nanoseconds.seconds(3)
+    static let reducedReturn: Int64 = 4
     /// After so long without a fall the next one counts as the first again.
     static let cleanTime = Nanoseconds.seconds(60)
     /// A paused track stays paused for so long.
@@ -42,6 +46,10 @@ struct TrackHistory: BitwiseCopyable, Sendable {
     var isVisible = false
     var wasHeld = false
     private var silentSince: Instant?
+    /// Since when the frame rate has been reduced; what was left of `reducedTime` then, and since when it is not.
+    private var reducedSince: Instant?
+    private var reducedLeft = Self.reducedTime
+    private var wholeSince: Instant?
     /// Of the layer that it was given, in bits per second.
     var rate: Int64 = 0
     var offered: UInt8 = 0
@@ -71,6 +79,33 @@ struct TrackHistory: BitwiseCopyable, Sendable {
         let since = self.silentSince ?? now
         self.silentSince = since
         return now - since < Self.silenceTime
+    }
+
+    /// When the frame rate has been reduced for long enough; `nil` while it is not.
+    var reducedUntil: Instant? { self.reducedSince.map { $0 + self.reducedLeft } }
+
+    mutating func setReduced(_ isReduced: Bool, at now: Instant) {
+        guard isReduced != (self.reducedSince != nil) else { return }
+        if isReduced {
+            if let wholeSince = self.wholeSince {
+                let back = Nanoseconds((now - wholeSince).count / Self.reducedReturn)
+                self.reducedLeft = min(self.reducedLeft + back, Self.reducedTime)
+            }
+            self.reducedSince = now
+        } else {
+            self.reducedLeft = max(self.reducedUntil.map { $0 - now } ?? .zero, .zero)
+            self.reducedSince = nil
+            self.wholeSince = now
+        }
+    }
+
+    /// The connection has carried too little for this picture for so long that a smaller one takes its place.
+    /// Returns whether that is now.
+    mutating func endReduction(at now: Instant) -> Bool {
+        guard let end = self.reducedUntil, now >= end else { return false }
+        self.noteDirection(-1, at: now)
+        self.fall(at: now)
+        return true
     }
 
     /// Notes which spatial layers there are; returns whether they are others than before.

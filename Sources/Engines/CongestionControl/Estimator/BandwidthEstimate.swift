@@ -1,12 +1,12 @@
 package import Basics
 
 /// What the delay says about the path.
-package enum NetworkUsage: UInt8, Sendable, BitwiseCopyable {
+@usableFromInline package enum NetworkUsage: UInt8, Sendable, BitwiseCopyable {
     case normal, overusing, underusing
 }
 
 /// What an estimate rests on.
-package enum EstimateSource: UInt8, Sendable, BitwiseCopyable {
+@usableFromInline package enum EstimateSource: UInt8, Sendable, BitwiseCopyable {
     /// Nothing has been heard from the receiver.
     case none
     /// Transport-wide feedback: delay, loss and probes.
@@ -17,8 +17,19 @@ package enum EstimateSource: UInt8, Sendable, BitwiseCopyable {
     case receiverReports
 }
 
+/// How packets that have to wait in the pacer leave, at whatever rate.
+@usableFromInline package enum PacketSpacing: UInt8, Sendable, BitwiseCopyable {
+    /// One by one, and a frame in one go when nothing waits.
+    case single
+    /// The same, two by two: how far apart two packets that left together arrive tells how fast the path is
+    /// (`BurstRate`). One by one they would show nothing but our own spacing.
+    case pairs
+    /// Always one by one: on a path that marks short queues a frame in one go would be marked as one.
+    case smooth
+}
+
 /// A snapshot of what a subscriber's path can carry. All bitrates include IP and UDP headers.
-package struct BandwidthEstimate: Sendable, BitwiseCopyable, Equatable {
+@usableFromInline package struct BandwidthEstimate: Sendable, BitwiseCopyable, Equatable {
     package var bitrate: Bitrate
     /// How fast the pacer may send: above `bitrate`, so that a large frame does not wait.
     package var pacingRate: Bitrate
@@ -40,6 +51,7 @@ package struct BandwidthEstimate: Sendable, BitwiseCopyable, Equatable {
     /// Much less is sent than was estimated.
     package var isApplicationLimited: Bool
     package var source: EstimateSource
+    package var spacing: PacketSpacing
 
     package init(
         bitrate: Bitrate,
@@ -53,7 +65,8 @@ package struct BandwidthEstimate: Sendable, BitwiseCopyable, Equatable {
         isCongested: Bool = false,
         lossFraction: Double = 0,
         isApplicationLimited: Bool = false,
-        source: EstimateSource = .none
+        source: EstimateSource = .none,
+        spacing: PacketSpacing = .single
     ) {
         self.bitrate = bitrate
         self.pacingRate = pacingRate
@@ -67,26 +80,30 @@ package struct BandwidthEstimate: Sendable, BitwiseCopyable, Equatable {
         self.lossFraction = lossFraction
         self.isApplicationLimited = isApplicationLimited
         self.source = source
+        self.spacing = spacing
     }
 }
 
 /// What the allocator would like to be shown.
-package struct ProbeGoal: Sendable, BitwiseCopyable, Equatable {
+@usableFromInline package struct ProbeGoal: Sendable, BitwiseCopyable, Equatable {
     /// Prove this much; zero = nothing is wanted: no probe, no padding.
     package var bitrate: Bitrate
     /// The total of everything wanted; no probe goes beyond 1.25 times this.
     package var wanted: Bitrate
+    /// Somebody sees nothing at all for want of it.
+    package var isUrgent: Bool
 
-    package init(bitrate: Bitrate, wanted: Bitrate) {
+    package init(bitrate: Bitrate, wanted: Bitrate, isUrgent: Bool = false) {
         self.bitrate = bitrate
         self.wanted = wanted
+        self.isUrgent = isUrgent
     }
 
     package static let none = ProbeGoal(bitrate: .zero, wanted: .zero)
 }
 
 /// A short run of packets to be sent at `bitrate`, whose arrival shows whether the path carries that much.
-package struct ProbeCluster: Sendable, BitwiseCopyable, Equatable {
+@usableFromInline package struct ProbeCluster: Sendable, BitwiseCopyable, Equatable {
     /// 1...65,535: what `BandwidthEstimator.sent` is told for each packet of it.
     package var id: UInt16
     package var bitrate: Bitrate

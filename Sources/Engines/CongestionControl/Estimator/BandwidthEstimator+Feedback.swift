@@ -3,7 +3,7 @@ package import RTP
 
 /// The packets of a feedback that have arrived, in batches by the order of their arrival: the delay detector compares
 /// neighbours.
-private struct ArrivalBatch {
+struct ArrivalBatch {
     static let capacity = 64
     private var samples = InlineArray<64, ReceivedPacket>(repeating: ReceivedPacket())
     private(set) var count = 0
@@ -49,14 +49,14 @@ extension BandwidthEstimator {
         self.estimate = self.core.snapshot(at: now)
     }
 
-    private mutating func lost(_ sequence: SequenceNumber) {
+    mutating func lost(_ sequence: SequenceNumber) {
         guard let sample = self.history.acknowledge(sequence, arrivalMicroseconds: nil),
             sample.sequence >= self.firstSequence
         else { return }
         self.core.lost(byteCount: sample.byteCount, send: sample.sendMicroseconds)
     }
 
-    private mutating func received(_ sequence: SequenceNumber, arrival: Int64) -> ReceivedPacket? {
+    mutating func received(_ sequence: SequenceNumber, arrival: Int64) -> ReceivedPacket? {
         guard let sample = self.history.acknowledge(sequence, arrivalMicroseconds: arrival),
             sample.sequence >= self.firstSequence
         else { return nil }
@@ -70,7 +70,7 @@ extension BandwidthEstimator {
         )
     }
 
-    private mutating func take(_ batch: inout ArrivalBatch, at now: Instant) {
+    mutating func take(_ batch: inout ArrivalBatch, at now: Instant) {
         for index in 0..<batch.count {
             var packet = batch[index]
             packet.untrackedByteCount &+= Int32(clamping: self.unreported)

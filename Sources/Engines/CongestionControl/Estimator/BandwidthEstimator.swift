@@ -1,9 +1,9 @@
-package import Basics
+public import Basics
 import RTP
 
-/// What one subscriber's path can carry: GCC as libwebrtc ships it, with seven rules of our own on top
-/// (`EstimatorRules`), for feedback per packet (draft-holmer-rmcat-transport-wide-cc-extensions-01), REMB
-/// (draft-alvestrand-rmcat-remb-03) or reception reports (RFC 3550 §6.4.1), whichever the receiver sends.
+/// What one subscriber's path can carry: GCC as libwebrtc ships it, with eight rules of our own on top
+/// (`EstimatorRules`), for feedback per packet (draft-holmer-rmcat-transport-wide-cc-extensions-01, or RFC 8888 with marks),
+/// REMB (draft-alvestrand-rmcat-remb-03) or reception reports (RFC 3550 §6.4.1), whichever the receiver sends.
 ///
 /// Every packet is told to `sent`, every answer to one of the `handle` functions; `estimate` is what comes of it. It
 /// wants `advance` at `nextDeadline`, and asks for probes by `nextProbe`, which is to be called until it returns `nil`
@@ -11,7 +11,7 @@ import RTP
 ///
 /// All rates include IP and UDP headers. Memory: about 5 KiB, and up to 108 KiB more of packets that feedback may still
 /// tell of, made as they are needed. Nothing is allocated once the rings have reached their sizes.
-package struct BandwidthEstimator: ~Copyable, Sendable {
+@usableFromInline package struct BandwidthEstimator: ~Copyable, Sendable {
     static let tick = Nanoseconds.milliseconds(25)
     /// How long after the last packet there may still be something to do.
     static let idleAfter = Nanoseconds.seconds(4)
@@ -21,6 +21,7 @@ package struct BandwidthEstimator: ~Copyable, Sendable {
     var history: TransportFeedbackHistory
     var throughput = RobustThroughputEstimator()
     var clock = ArrivalClock()
+    var reportClock = ReportClock()
     /// Packets before this one took another route.
     var firstSequence: Int64 = 0
     /// What a lost feedback would have told of, in bytes, until the next packet arrives.
@@ -43,7 +44,9 @@ package struct BandwidthEstimator: ~Copyable, Sendable {
     ///   - byteCount: the UDP payload.
     ///   - probe: the cluster that the pacer sends it for; 0 = none.
     /// - Returns: the transport-wide sequence number that it has to carry.
-    package mutating func sent(byteCount: Int, probe: UInt16, isPadding: Bool, at now: Instant) -> SequenceNumber {
+    @usableFromInline package mutating func sent(byteCount: Int, probe: UInt16, isPadding: Bool, at now: Instant)
+        -> SequenceNumber
+    {
         let size = byteCount &+ self.overhead
         self.noteSent(byteCount: size, at: now)
         return self.history.send(byteCount: size, probe: probe, isPadding: isPadding, at: now)

@@ -37,15 +37,14 @@ struct BurstRate: Sendable, BitwiseCopyable {
     /// The link is full as it is: later bursts are compared with those of now.
     mutating func mark() { self.reference = self.mean }
 
-    /// Whether the link has become faster since; once.
-    mutating func takeJump() -> Bool {
+    /// Whether the link has become faster since.
+    mutating func hasJumped() -> Bool {
         guard let mean = self.mean, let reference = self.reference else { return false }
         // It may have become slower since; what counts is the way up from there.
         guard mean > reference * Self.jump else {
             self.reference = min(reference, mean)
             return false
         }
-        self.reference = mean
         return true
     }
 }

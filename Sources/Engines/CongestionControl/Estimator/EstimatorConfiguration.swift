@@ -2,10 +2,10 @@ package import Basics
 
 /// What the estimator does beyond GCC as libwebrtc ships it. Each rule can be switched off, so that a simulation can
 /// show what it is worth; with none of them the estimator *is* GCC.
-package struct EstimatorRules: OptionSet, Sendable {
-    package let rawValue: UInt8
+@usableFromInline package struct EstimatorRules: OptionSet, Sendable {
+    @usableFromInline package let rawValue: UInt8
 
-    package init(rawValue: UInt8) { self.rawValue = rawValue }
+    @usableFromInline package init(rawValue: UInt8) { self.rawValue = rawValue }
 
     /// V: a growing delay without a standing queue is jitter, no congestion (`StandingQueue`).
     package static let standingQueueVeto = Self(rawValue: 1 << 0)
@@ -22,14 +22,18 @@ package struct EstimatorRules: OptionSet, Sendable {
     /// F: no feedback for longer than 400 ms and two round trips means that nothing gets through (`FeedbackSilence`).
     package static let feedbackSilence = Self(rawValue: 1 << 6)
 
+    /// M: marks of a short queue lower the rate by half of their share (`MarkResponse`).
+    package static let marks = Self(rawValue: 1 << 7)
+
     package static let googCC: Self = []
     package static let sluice: Self = [
         .standingQueueVeto, .serviceRateDecrease, .drain, .goalProbing, .restore, .inherentLoss, .feedbackSilence,
+        .marks,
     ]
 }
 
 /// Where an estimator starts and how far it may go.
-package struct EstimatorConfiguration: Sendable {
+@usableFromInline package struct EstimatorConfiguration: Sendable {
     package var start: Bitrate
     package var minimum: Bitrate
     package var maximum: Bitrate

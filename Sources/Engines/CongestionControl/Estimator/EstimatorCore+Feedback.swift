@@ -7,9 +7,13 @@ struct FeedbackRound: Sendable, BitwiseCopyable {
     /// The least of arrival less send, in microseconds, of two clocks.
     var leastTransit = Int64.max
     var probe: ProbeResult?
+    var isMarked = false
 }
 
 extension EstimatorCore {
+    /// Of what arrives, after a probe that was let through and lost afterwards.
+    private static let arrivingShare = 0.95
+
     mutating func beginFeedback(at now: Instant) {
         self.feedback = FeedbackRound()
         self.delay.beginFeedback(at: now)
@@ -50,6 +54,12 @@ extension EstimatorCore {
         self.loss.add(byteCount: byteCount, lostShare: self.blame, wasLost: false, send: send)
     }
 
+    /// A packet that had left with ECT(1).
+    mutating func received(isMarked: Bool) {
+        self.marks.received(isMarked: isMarked)
+        if isMarked { self.feedback.isMarked = true }
+    }
+
     private var blame: Double { self.rules.contains(.inherentLoss) ? self.inherent.blame : 1 }
 
     /// - Parameter acknowledged: what arrives, in bit/s.
@@ -72,13 +82,15 @@ extension EstimatorCore {
         service = service.map { $0 * delivered }
         self.probes.setALR(startedAt: self.limited.startedAt, at: now)
         let input = self.delayInput(queue: queue, service: service, at: now)
+        let rateBefore = self.delay.rateControl.rate
         let isLowered = self.delay.endFeedback(input, at: now)
         self.lastQueue = queue ?? 0
         if self.delay.hasRecovered { self.probes.recovered(at: now) }
-        self.runDrain(isLowered: isLowered, queue: queue, service: service, at: now)
+        self.runDrain(loweredFrom: isLowered ? rateBefore : nil, queue: queue, service: service, at: now)
+        self.endMarks(isLowered: isLowered, at: now)
         self.endLosses(at: now)
         self.endSilence(at: now)
-        if self.bursts.takeJump() { self.prober.hinted(at: now) }
+        if self.bursts.hasJumped(), self.prober.hinted(at: now) { self.bursts.mark() }
         self.settle(at: now)
     }
 
@@ -98,8 +110,8 @@ extension EstimatorCore {
         guard let queue else { return input }
         let isDisturbing = self.prober.isDisturbing(at: now)
         if self.rules.contains(.standingQueueVeto) {
-            let negligible = isDisturbing ? StandingQueue.disturbed : StandingQueue.negligible
-            input.isVetoed = queue < negligible || self.stall.isClearing
+            let negligible = self.spacing == .pairs ? StandingQueue.negligibleInPairs : StandingQueue.negligible
+            input.isVetoed = queue < (isDisturbing ? StandingQueue.disturbed : negligible) || self.stall.isClearing
         }
         guard !self.drain.isCompeting(at: now) else {
             input.isVetoed = input.isVetoed || self.isBelowItsShare
@@ -147,8 +159,8 @@ extension EstimatorCore {
             let rate = self.prober.judge(
                 result,
                 estimate: self.target,
-                loss: self.inherent.recentLoss,
-                isQuiet: self.isQuiet,
+                loss: max(self.inherent.recentLoss, self.inherent.share),
+                isQuiet: self.isQuiet && !self.feedback.isMarked,
                 at: now
             )
             if rate == nil { self.bursts.mark() }
@@ -162,9 +174,10 @@ extension EstimatorCore {
         return max(result.bitrate, min(self.delay.rateControl.rate, 0.85 * (self.acknowledged ?? 0)))
     }
 
-    private mutating func runDrain(isLowered: Bool, queue: Double?, service: Double?, at now: Instant) {
+    /// - Parameter rateBefore: bit/s before this feedback, if it has lowered the rate.
+    private mutating func runDrain(loweredFrom rateBefore: Double?, queue: Double?, service: Double?, at now: Instant) {
         guard self.rules.contains(.drain), let queue else { return }
-        if isLowered {
+        if let rateBefore {
             self.bursts.mark()
             self.restore.congested(ceiling: self.prober.congested(at: now), at: now)
             if queue > QueueDrain.standing, let service {
@@ -172,6 +185,7 @@ extension EstimatorCore {
                 self.drain.begin(
                     queueMilliseconds: queue,
                     rate: rate,
+                    rateBefore: rateBefore,
                     service: service,
                     acknowledged: self.acknowledged ?? service,
                     at: now
@@ -194,12 +208,15 @@ extension EstimatorCore {
             self.delay.rateControl.set(rate, at: now)
             self.forgetLosses(at: now)
         }
+        guard !outcome.isPlateau, outcome.peakMilliseconds > QueueDrain.foreign else { return }
+        self.prober.queueHasGone(factor: outcome.rateBefore / self.delay.rateControl.rate, at: now)
     }
 
     private mutating func endLosses(at now: Instant) {
         // A policer lets a probe through on what its bucket had saved, and drops what follows.
         if let rate = self.prober.lost(self.inherent.recentLoss, at: now), rate < self.delay.rateControl.rate {
-            self.delay.rateControl.set(rate, at: now)
+            // What still arrives is no less true for that; a lossy radio must not lose its whole start.
+            self.delay.rateControl.set(max(rate, Self.arrivingShare * (self.acknowledged ?? 0)), at: now)
         }
         self.loss.endFeedback(
             acknowledged: self.acknowledged,
@@ -207,13 +224,30 @@ extension EstimatorCore {
             isApplicationLimited: self.limited.isLimited
         )
         guard self.rules.contains(.inherentLoss) else { return }
-        let rate = self.inherent.update(
+        let verdict = self.inherent.update(
             rate: self.target,
             queueMilliseconds: self.queue.milliseconds,
             roundTripTime: self.roundTripTime ?? .milliseconds(200),
             at: now
         )
-        if let rate, rate > self.delay.rateControl.rate { self.delay.rateControl.set(rate, at: now) }
+        switch verdict {
+        case .radio(let rate)?:
+            if rate > self.delay.rateControl.rate { self.delay.rateControl.set(rate, at: now) }
+        case .policer(let rate)?:
+            guard rate < self.delay.rateControl.rate else { return }
+            self.delay.rateControl.set(rate, at: now)
+            self.delay.rateControl.learn(capacity: rate)
+        case nil: return
+        }
+    }
+
+    private mutating func endMarks(isLowered: Bool, at now: Instant) {
+        let roundTripTime = self.roundTripTime ?? .milliseconds(200)
+        guard let factor = self.marks.endFeedback(roundTripTime: roundTripTime, at: now), !isLowered,
+            self.rules.contains(.marks)
+        else { return }
+        self.delay.rateControl.marked(factor: factor, throughput: self.acknowledged, at: now)
+        _ = self.prober.congested(at: now)
     }
 
     private mutating func endSilence(at now: Instant) {

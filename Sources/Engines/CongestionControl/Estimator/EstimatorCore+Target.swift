@@ -42,8 +42,15 @@ extension EstimatorCore {
             isCongested: self.delay.usage == .overusing || self.drain.isActive || isDecreasing,
             lossFraction: hasFeedback ? self.inherent.recentLoss : self.reports.lossFraction,
             isApplicationLimited: self.limited.isLimited,
-            source: self.source
+            source: self.source,
+            spacing: self.spacing
         )
+    }
+
+    var spacing: PacketSpacing {
+        if self.rules.contains(.marks), self.marks.isCapable { return .smooth }
+        guard self.rules.contains(.goalProbing), let goal = self.prober.goal else { return .single }
+        return Double(goal.bitrate.bitsPerSecond) > self.target ? .pairs : .single
     }
 
     private var paddingRate: Bitrate {

@@ -34,6 +34,7 @@ struct EstimatorCore: Sendable {
     var prober = GoalProber()
     var inherent = InherentLoss()
     var silence = FeedbackSilence()
+    var marks = MarkResponse()
     /// Microseconds of our clock: what was sent before went into a silence.
     var lossesCountFrom = Int64.min
     var receiver = ReceiverEstimate()
@@ -43,6 +44,7 @@ struct EstimatorCore: Sendable {
     var target: Double
     var nextCluster: UInt16 = 1
     var lastSentAt: Instant?
+    private var askedAt: Instant?
     var feedback = FeedbackRound()
 
     init(_ configuration: EstimatorConfiguration, start: Bitrate, at now: Instant) {
@@ -100,7 +102,10 @@ struct EstimatorCore: Sendable {
     }
 
     mutating func advance(to now: Instant) {
-        self.probes.advance(to: now)
+        // Rule P asks for what is wanted and no more; GCC asks for twice the estimate each 5 s, with a train that fits into
+        // the gaps of others.
+        let isBeyondGoal = !self.rules.contains(.goalProbing) || self.prober.goal == nil
+        self.probes.advance(to: now, isBeyondGoal: isBeyondGoal)
         if self.rules.contains(.feedbackSilence) {
             self.silence.check(
                 rate: self.target,
@@ -118,11 +123,31 @@ struct EstimatorCore: Sendable {
         guard self.lastSentAt != nil || self.prober.wantsMore else { return nil }
         if let rate = self.probes.takeNext() { return self.cluster(rate, milliseconds: 15, at: now) }
         guard self.rules.contains(.goalProbing) else { return nil }
+        if let question = self.question(at: now) { return question }
         guard let probe = self.prober.next(estimate: self.target, isQuiet: self.isQuiet, at: now) else { return nil }
         let cluster = self.cluster(probe.rate, milliseconds: probe.milliseconds, at: now)
         let roundTripTime = self.roundTripTime ?? .milliseconds(200)
         self.prober.sent(cluster.id, probe, roundTripTime: roundTripTime, at: now)
         return cluster
+    }
+
+    /// What was sent last has not been answered, so next to nothing may be sent.
+    private var isUnheard: Bool { self.silence.ceiling != nil || self.backoff.isOverLimit }
+
+    /// Where nothing is sent nothing is answered, and a path that is back would never be noticed: a few small packets once
+    /// a second. That there is an answer is all that they are to show, so their rate is not looked at.
+    private mutating func question(at now: Instant) -> ProbeCluster? {
+        // A finding of congestion is kept until the next feedback; after 2 s without one that begins anew.
+        let isCongested = self.delay.usage == .overusing || self.drain.isActive
+        guard self.isUnheard || isCongested else { return nil }
+        let patience = Nanoseconds.milliseconds(self.isUnheard ? 500 : 2_200)
+        guard self.prober.wantsMore, let lastSentAt = self.lastSentAt, now - lastSentAt >= patience,
+            self.askedAt.map({ now - $0 >= .seconds(1) }) ?? true
+        else { return nil }
+        self.askedAt = now
+        let id = self.nextCluster
+        self.nextCluster = id == .max ? 1 : id + 1
+        return ProbeCluster(id: id, bitrate: Self.bitrate(self.minimum), minimumBytes: 1, minimumPackets: 2)
     }
 
     private mutating func cluster(_ rate: Double, milliseconds: Double, at now: Instant) -> ProbeCluster {
@@ -138,10 +163,11 @@ struct EstimatorCore: Sendable {
         return cluster
     }
 
-    /// Nothing speaks of congestion: a probe would show what the path can carry.
+    /// Nothing speaks of congestion: a probe would show what the path can carry. A delay that falls is none: it falls
+    /// after each large frame.
     var isQuiet: Bool {
-        self.delay.usage == .normal && !self.drain.isActive && !self.inherent.isTrying && self.silence.ceiling == nil
-            && !self.backoff.isOverLimit && self.limit == .delay
+        self.delay.usage != .overusing && !self.drain.isActive && !self.inherent.isTrying && self.silence.ceiling == nil
+            && !self.backoff.isOverLimit && (self.loss.result?.state ?? .delayBased) == .delayBased
     }
 
     /// What holds the estimate where it is.

@@ -10,7 +10,7 @@ import Basics
 struct GoalProber: Sendable {
     /// Between probes, in seconds. Failures lengthen it; the longest is what a path that has got better has to wait for.
     private static let interval = 1.0
-    private static let longestInterval = 10.0
+    private static let longestInterval = 5.0
     private static let backoff = 1.6
     /// A success that is followed by congestion within this time was none: the room was somebody else's.
     private static let verification = Nanoseconds.seconds(3)
@@ -30,6 +30,8 @@ struct GoalProber: Sendable {
     private static let firstStep = 1.25
     private static let stepGrowth = 1.25
     private static let longestStep = 2.0
+    private static let leastStep = 1.05
+    private static let pauseAfterQueue = Nanoseconds.milliseconds(50)
     /// The queue that a probe leaves on a path that was full, in seconds: its length follows from it.
     private static let cost = 0.02
     /// In bits, above what is sent anyway: three packets.
@@ -37,6 +39,9 @@ struct GoalProber: Sendable {
     private static let longest = 0.16
     /// No probe beyond this times everything that is wanted.
     private static let wantedBound = 1.25
+    /// A goal is a new one from this times the last new one on; one that has fallen below the other is forgotten.
+    private static let newWish = 1.1
+    private static let smallerWish = 0.7
     private static let keptRatio = 0.96
     /// Faster than it left: something had held it, and what it had held it for is unknown.
     private static let compressedRatio = 1.15
@@ -60,6 +65,8 @@ struct GoalProber: Sendable {
     }
 
     private(set) var goal: ProbeGoal?
+    /// bit/s: the last goal that was a new one.
+    private var lastWish = 0.0
     private var waiting = Self.interval
     private var step = Self.firstStep
     private var nextAt: Instant?
@@ -76,10 +83,16 @@ struct GoalProber: Sendable {
     var wantsMore: Bool { (self.goal?.bitrate ?? .zero) > .zero }
 
     mutating func set(_ goal: ProbeGoal, at now: Instant) {
-        let isHigher = goal.bitrate > (self.goal?.bitrate ?? .zero)
+        let before = self.goal?.bitrate ?? .zero
         self.goal = goal
+        // Goals breathe with the bitrates that they are made of.
+        let rate = Double(goal.bitrate.bitsPerSecond)
+        if rate < self.lastWish * Self.smallerWish { self.lastWish = rate }
+        let isNew = goal.isUrgent ? goal.bitrate > before : rate > self.lastWish * Self.newWish
+        guard isNew else { return }
         // Somebody has just asked for more: no reason to wait out the last failure.
-        if isHigher { self.soon(at: now) }
+        self.lastWish = rate
+        self.soon(at: now)
     }
 
     func isOutstanding(_ cluster: UInt16) -> Bool { self.outstanding?.cluster == cluster }
@@ -93,10 +106,19 @@ struct GoalProber: Sendable {
     }
 
     /// The link has become faster: no reason to wait, unless it has just been full.
-    mutating func hinted(at now: Instant) {
+    /// - Returns: whether the hint was taken.
+    mutating func hinted(at now: Instant) -> Bool {
         let rest = self.deceived > Self.deceivedInterval ? Self.distrust : Self.verification
-        guard self.accepted == nil, self.congestedAt.map({ now - $0 > rest }) ?? true else { return }
+        guard self.accepted == nil, self.congestedAt.map({ now - $0 > rest }) ?? true else { return false }
         self.soon(at: now)
+        return true
+    }
+
+    /// A long queue came and has gone. Whoever made it may have gone with it: the next probe asks for the rate before.
+    /// - Parameter factor: that rate over the estimate.
+    mutating func queueHasGone(factor: Double, at now: Instant) {
+        self.step = min(max(factor, Self.leastStep), Self.longestStep)
+        self.nextAt = now + Self.pauseAfterQueue
     }
 
     /// Something else shows that the path is full.
@@ -118,7 +140,8 @@ struct GoalProber: Sendable {
     /// - Parameter loss: of the last second: 0...1.
     /// - Returns: the rate before the last success, in bit/s, if more is lost since.
     mutating func lost(_ loss: Double, at now: Instant) -> Double? {
-        guard let accepted = self.accepted, loss > accepted.lossBefore + Self.moreLoss else { return nil }
+        // Of the sixty packets of a second that a radio drops a tenth of, twice as many may be lost by chance.
+        guard let accepted = self.accepted, loss > accepted.lossBefore * 2 + Self.moreLoss else { return nil }
         return self.congested(at: now)
     }
 

@@ -17,12 +17,24 @@ struct InherentLoss: Sendable {
     /// What stays of the loss in the trial, when it does not depend on the rate. A policer that drops a tenth drops
     /// nothing at four fifths; random loss of a few hundred packets spreads by a quarter.
     private static let keptShare = 0.6
+    /// What stays of the loss in the trial, when a policer makes it: it drops what is too much, and nothing else.
+    private static let policedShare = 0.25
+    /// Of what passed a policer.
+    private static let policedRate = 0.95
     private static let cleared = 0.02
-    private static let tolerance = 0.03
+    private static let tolerance = 0.06
     private static let toleranceFactor = 1.3
     private static let shortestPause = Nanoseconds.seconds(4)
     private static let longestPause = Nanoseconds.seconds(32)
     private static let bucketMicroseconds: Int64 = 250_000
+
+    /// What a trial has shown. Rates are in bit/s.
+    enum Verdict: Sendable, BitwiseCopyable, Equatable {
+        /// The loss has nothing to do with the rate: back to the one before the trial.
+        case radio(Double)
+        /// The loss went with the excess: no more than what had passed.
+        case policer(Double)
+    }
 
     private struct Bucket: Sendable, BitwiseCopyable {
         var bytes = 0.0
@@ -101,9 +113,9 @@ struct InherentLoss: Sendable {
 
     /// Once per feedback.
     /// - Parameter rate: bit/s now.
-    /// - Returns: the rate to go back to, in bit/s, when a trial has shown that the loss stays.
+    /// - Returns: what a trial that has ended now has shown, if it has shown anything.
     mutating func update(rate: Double, queueMilliseconds: Double?, roundTripTime: Nanoseconds, at now: Instant)
-        -> Double?
+        -> Verdict?
     {
         if let since = self.trialSince { return self.endTrial(since, roundTripTime: roundTripTime, at: now) }
         let all = self.sum(last: 12)
@@ -123,7 +135,7 @@ struct InherentLoss: Sendable {
         return nil
     }
 
-    private mutating func endTrial(_ since: Instant, roundTripTime: Nanoseconds, at now: Instant) -> Double? {
+    private mutating func endTrial(_ since: Instant, roundTripTime: Nanoseconds, at now: Instant) -> Verdict? {
         let elapsed = now - since - roundTripTime
         let trial = self.sum(last: 16, notBefore: self.trialIndex)
         guard elapsed >= Self.longestTrial || (elapsed >= Self.trialTime && trial.packets >= Self.leastPackets) else {
@@ -134,11 +146,12 @@ struct InherentLoss: Sendable {
         guard loss > Self.keptShare * self.lossBefore else {
             self.notBefore = now + self.pause
             self.pause = min(self.pause * 2, Self.longestPause)
-            return nil
+            guard loss < Self.policedShare * self.lossBefore else { return nil }
+            return .policer(Self.policedRate * self.rateBefore * (1 - self.lossBefore))
         }
         self.share = min(max(loss, self.lossBefore), 0.5)
         self.pause = Self.shortestPause
         self.notBefore = now + Nanoseconds.seconds(2)
-        return self.rateBefore
+        return .radio(self.rateBefore)
     }
 }

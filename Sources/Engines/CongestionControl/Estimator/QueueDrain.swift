@@ -9,6 +9,8 @@ struct QueueDrain: Sendable, BitwiseCopyable {
     /// Above this the rate is lowered even if the trendline sees nothing: near the capacity the rate grows by 1 % a
     /// second, and a queue that grows as slowly is 100 ms long before its slope stands out of the noise.
     static let tolerated = 27.0
+    /// A longer queue than this is not of our making: rates that grow by a few per cent a second are lowered before.
+    static let foreign = 38.0
     /// Above this 75 ms of packets are enough to say so.
     static let obvious = 50.0
     static let obviousWhenUnderused = 70.0
@@ -31,6 +33,8 @@ struct QueueDrain: Sendable, BitwiseCopyable {
         /// bit/s that the link delivered while the queue stood.
         var service: Double
         var peakMilliseconds: Double
+        /// bit/s that were allowed when the queue was found.
+        var rateBefore: Double
         /// How long it took, over how long it should have taken if nobody else sends.
         var timeRatio: Double
         /// The delay stays as it is although less is sent than the link delivered: it is no queue. The way has become
@@ -47,6 +51,7 @@ struct QueueDrain: Sendable, BitwiseCopyable {
     private var peak = 0.0
     private var service = 0.0
     private var expected = 0.0
+    private var rateBefore = 0.0
     private var mark = Mark(queue: 0, at: .zero)
     private var competingUntil: Instant?
     /// bit/s that arrived before somebody else came.
@@ -65,11 +70,13 @@ struct QueueDrain: Sendable, BitwiseCopyable {
     /// The rate was lowered.
     /// - Parameters:
     ///   - rate: the new one, in bit/s.
+    ///   - rateBefore: the old one.
     ///   - service: what the link delivers, in bit/s.
     ///   - acknowledged: what arrived in the last second, in bit/s.
     mutating func begin(
         queueMilliseconds: Double,
         rate: Double,
+        rateBefore: Double,
         service: Double,
         acknowledged: Double,
         at now: Instant
@@ -77,6 +84,7 @@ struct QueueDrain: Sendable, BitwiseCopyable {
         if self.startedAt == nil {
             if !self.isCompeting(at: now) { self.before = acknowledged }
             self.startedAt = now
+            self.rateBefore = rateBefore
             self.peak = 0
             self.expected = 0
         }
@@ -121,6 +129,7 @@ struct QueueDrain: Sendable, BitwiseCopyable {
         Outcome(
             service: self.service,
             peakMilliseconds: self.peak,
+            rateBefore: self.rateBefore,
             timeRatio: timeRatio,
             isPlateau: isPlateau
         )

@@ -7,6 +7,8 @@ struct StandingQueue: Sendable {
     /// Below this no queue stands, whatever the slope says: one millisecond of the receiver's clock, two of pacing, and
     /// the time that a packet needs on a slow link.
     static let negligible = 6.0
+    /// The same while packets leave two by two: one of them waits for the other.
+    static let negligibleInPairs = 10.0
 
     /// The same while a probe of our own is on its way: it may leave a queue.
     static let disturbed = 40.0

@@ -53,6 +53,13 @@ struct AIMDRateControl: Sendable, BitwiseCopyable {
         self.set(self.rate * (1 + 0.3 * elapsed), at: now)
     }
 
+    /// A queue of a few milliseconds was marked: a little less, and slowly up from there.
+    /// - Parameter factor: 0.5...1.
+    mutating func marked(factor: Double, throughput: Double?, at now: Instant) {
+        if let throughput { self.capacity.overused(throughput: throughput) }
+        self.set(self.rate * factor, at: now)
+    }
+
     /// What the link carries was seen without an overuse. A value far from it would be forgotten at the next one.
     mutating func learn(capacity: Double) {
         guard self.capacity.estimate == nil else { return }

@@ -16,10 +16,13 @@ struct ProbeController: Sendable {
     private static let dropWindow = Nanoseconds.seconds(5)
     private static let dropProbe = 0.85
     private static let probeUncertainty = 0.05
+    private static let newWish = 1.1
 
     private let maximum: Double
     /// The total of everything wanted, in bit/s; `nil` = not known.
     private var wanted: Double?
+    /// The total that was last taken for another one: it breathes with the bitrates of what is published.
+    private var probedWanted = 0.0
     private var estimate: Double
     private var limit = Limit.delay
     private(set) var isStarted = false
@@ -48,8 +51,10 @@ struct ProbeController: Sendable {
     }
 
     mutating func setWanted(_ wanted: Double, at now: Instant) {
-        let changed = self.wanted != wanted
+        let before = self.probedWanted
+        let changed = wanted > before * Self.newWish || wanted < before / Self.newWish
         self.wanted = wanted
+        if changed { self.probedWanted = wanted }
         guard changed, self.isStarted, self.furtherAbove == nil, self.alrStartedAt != nil,
             self.estimate < min(wanted, self.maximum)
         else { return }
@@ -85,11 +90,12 @@ struct ProbeController: Sendable {
         self.probe(rate, nil, isFurther: false, at: now)
     }
 
-    mutating func advance(to now: Instant) {
+    /// - Parameter isBeyondGoal: probe each 5 s while little is sent, whatever is wanted.
+    mutating func advance(to now: Instant, isBeyondGoal: Bool = true) {
         if self.furtherAbove != nil, let probed = self.probedAt, now - probed > Self.resultTimeout {
             self.furtherAbove = nil
         }
-        guard self.furtherAbove == nil, let started = self.alrStartedAt else { return }
+        guard isBeyondGoal, self.furtherAbove == nil, let started = self.alrStartedAt else { return }
         guard now - max(started, self.probedAt ?? started) >= Self.alrInterval else { return }
         self.probe(2 * self.estimate, nil, isFurther: true, at: now)
     }
@@ -103,7 +109,8 @@ struct ProbeController: Sendable {
         case .lossRecovery: bound = min(highest, 1.5 * self.estimate)
         case .delay: bound = highest
         }
-        guard highest > 0 else { return }
+        // A probe below the estimate proves nothing, and its result would pull the estimate down to what is wanted now.
+        guard min(highest, bound) > self.estimate else { return }
         self.pending.append(min(first, bound))
         var last = min(first, bound)
         if let second, last < highest {

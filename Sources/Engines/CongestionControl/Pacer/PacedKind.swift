@@ -1,7 +1,7 @@
-package import Basics
+public import Basics
 
 /// What kind of packet asks to leave, in the order of who goes first.
-package enum PacedKind: UInt8, Sendable, BitwiseCopyable {
+@usableFromInline package enum PacedKind: UInt8, Sendable, BitwiseCopyable {
     /// Never waits and never counts: it is small, and late audio is no audio.
     case audio
     /// A packet that somebody waits for already.
@@ -12,7 +12,7 @@ package enum PacedKind: UInt8, Sendable, BitwiseCopyable {
 }
 
 /// What becomes of a packet that asks to leave.
-package enum PacerVerdict: UInt8, Sendable, BitwiseCopyable {
+@usableFromInline package enum PacerVerdict: UInt8, Sendable, BitwiseCopyable {
     /// It was charged: send it. `Pacer.currentProbe` says which cluster it belongs to.
     case sendNow
     /// `Pacer.next` hands its reference back when its time has come.
@@ -22,7 +22,7 @@ package enum PacerVerdict: UInt8, Sendable, BitwiseCopyable {
 }
 
 /// What to do next.
-package enum PacerAction<Reference: BitwiseCopyable & Sendable>: Sendable, BitwiseCopyable {
+@usableFromInline package enum PacerAction<Reference: BitwiseCopyable & Sendable>: Sendable, BitwiseCopyable {
     /// It was charged: send it now, as part of the cluster `probe` (0 = of none).
     case packet(Reference, probe: UInt16)
     /// Send about so many bytes of padding, headers included, and tell `Pacer.sent` how many it were.

@@ -1,4 +1,4 @@
-package import Basics
+public import Basics
 
 /// Spreads what leaves to one subscriber: a key frame of 60 packets becomes a run at the pacing rate instead of one
 /// burst into the queue of a slow link.
@@ -11,46 +11,52 @@ package import Basics
 /// The pacer holds no packets: it keeps a `Reference` to where a waiting one lies and hands it back. All sizes are UDP
 /// payloads; `overhead` is added inside.
 ///
+/// The state is `package` and all is inlinable so that `admit`, done for every packet and subscriber, is compiled for
+/// the shell's own reference; nobody else touches it.
+///
 /// The shell calls `admit` per packet, then `next` until it says `wait`. Two debts and two rings: no allocation after
 /// the first packet that had to wait.
-package struct Pacer<Reference: BitwiseCopyable & Sendable>: ~Copyable, Sendable {
+@usableFromInline package struct Pacer<Reference: BitwiseCopyable & Sendable>: ~Copyable, Sendable {
     /// Bytes of IP and UDP headers per packet: 28 (IPv4) or 48 (IPv6).
-    package var overhead = 28
+    @usableFromInline package var overhead = 28
     /// The cluster that the packet belongs to which `admit` has just let pass; 0 = none.
-    package private(set) var currentProbe: UInt16 = 0
-    package private(set) var droppedCount: UInt64 = 0
+    @usableFromInline package var currentProbe: UInt16 = 0
+    @usableFromInline package var droppedCount: UInt64 = 0
 
-    private var pacingRate = Bitrate.kbps(300)
-    private var paddingRate = Bitrate.zero
+    @usableFromInline package var pacingRate = Bitrate.kbps(300)
+    @usableFromInline package var paddingRate = Bitrate.zero
     /// Bytes that were sent ahead of the rate.
-    private var mediaDebt = 0.0
-    private var paddingDebt = 0.0
-    private var drainedAt: Instant
+    @usableFromInline package var mediaDebt = 0.0
+    @usableFromInline package var paddingDebt = 0.0
+    @usableFromInline package var drainedAt: Instant
     /// Something waits, or the debt since something did has not been paid.
-    private var isMetering = false
-    private var retransmissions: PacerQueue<Reference>
-    private var video: PacerQueue<Reference>
+    @usableFromInline package var isMetering = false
+    /// The first of a pair has left, and the second may follow at once.
+    @usableFromInline package var hasPartnerLeft = false
+    @usableFromInline package var spacing = PacketSpacing.single
+    @usableFromInline package var retransmissions: PacerQueue<Reference>
+    @usableFromInline package var video: PacerQueue<Reference>
     /// The sum of the times at which the waiting packets came; may wrap, differences stay right.
-    private var arrivalSum: Int64 = 0
-    private var probes = ProbeSchedule()
+    @usableFromInline package var arrivalSum: Int64 = 0
+    @usableFromInline package var probes = ProbeSchedule()
     /// `next` has asked for padding and nothing has been sent since.
-    private var isPaddingOutstanding = false
-    private var paddingProbe: UInt16 = 0
-    private var noPaddingBefore = Instant(nanoseconds: .min)
+    @usableFromInline package var isPaddingOutstanding = false
+    @usableFromInline package var paddingProbe: UInt16 = 0
+    @usableFromInline package var noPaddingBefore = Instant(nanoseconds: .min)
 
     /// - Parameter capacity: of each of the two rings, in packets.
-    package init(capacity: Int, at now: Instant) {
+    @inlinable package init(capacity: Int, at now: Instant) {
         self.drainedAt = now
         self.retransmissions = PacerQueue(capacity: capacity)
         self.video = PacerQueue(capacity: capacity)
     }
 
-    package var queuedBytes: Int { self.retransmissions.byteCount + self.video.byteCount }
-    package var queuedCount: Int { self.retransmissions.count + self.video.count }
-    package var abortedProbeCount: UInt64 { self.probes.abortedCount }
+    @inlinable package var queuedBytes: Int { self.retransmissions.byteCount + self.video.byteCount }
+    @inlinable package var queuedCount: Int { self.retransmissions.count + self.video.count }
+    @inlinable package var abortedProbeCount: UInt64 { self.probes.abortedCount }
 
     /// How long a video packet that comes now would wait.
-    package var queueDelay: Nanoseconds {
+    @inlinable package var queueDelay: Nanoseconds {
         let rate = self.rate(at: self.drainedAt)
         let ahead = Double(self.queuedBytes) + max(self.mediaDebt - self.burstBytes, 0)
         return .fractionalSeconds(ahead / rate)
@@ -61,8 +67,16 @@ package struct Pacer<Reference: BitwiseCopyable & Sendable>: ~Copyable, Sendable
     /// - Parameters:
     ///   - pacing: at least 10 kbit/s is used, so that what waits always leaves.
     ///   - padding: the total, media included, to fill up to; zero = none.
-    package mutating func setRates(pacing: Bitrate, padding: Bitrate, at now: Instant) {
+    ///   - spacing: of what waits.
+    @inlinable package mutating func setRates(
+        pacing: Bitrate,
+        padding: Bitrate,
+        spacing: PacketSpacing = .single,
+        at now: Instant
+    ) {
         self.drain(to: now)
+        self.spacing = spacing
+        if spacing != .pairs { self.hasPartnerLeft = false }
         self.pacingRate = pacing
         self.paddingRate = padding
     }
@@ -71,7 +85,7 @@ package struct Pacer<Reference: BitwiseCopyable & Sendable>: ~Copyable, Sendable
     /// - Parameters:
     ///   - byteCount: of the UDP payload.
     ///   - reference: handed back by `next` when the packet has to wait.
-    package mutating func admit(
+    @inlinable package mutating func admit(
         _ kind: PacedKind,
         byteCount: Int,
         reference: Reference,
@@ -102,11 +116,11 @@ package struct Pacer<Reference: BitwiseCopyable & Sendable>: ~Copyable, Sendable
     }
 
     /// Takes on a cluster: it begins with the next packet, or with padding when none waits.
-    package mutating func start(_ probe: ProbeCluster, at now: Instant) { self.probes.add(probe, at: now) }
+    @inlinable package mutating func start(_ probe: ProbeCluster, at now: Instant) { self.probes.add(probe, at: now) }
 
     /// Tells of padding that was sent, or corrects: a packet that was charged and then not sent has a negative count.
     /// Audio changes nothing.
-    package mutating func sent(byteCount: Int, kind: PacedKind, at now: Instant) {
+    @inlinable package mutating func sent(byteCount: Int, kind: PacedKind, at now: Instant) {
         guard kind != .audio else { return }
         self.drain(to: now)
         self.isPaddingOutstanding = false
@@ -120,7 +134,7 @@ package struct Pacer<Reference: BitwiseCopyable & Sendable>: ~Copyable, Sendable
     // MARK: Output
 
     /// What to do now. Call again after doing it, until it says `wait`.
-    package mutating func next(at now: Instant) -> PacerAction<Reference> {
+    @inlinable package mutating func next(at now: Instant) -> PacerAction<Reference> {
         self.drain(to: now)
         if self.isPaddingOutstanding { self.paddingWasRefused(at: now) }
         let isProbing: Bool
@@ -132,10 +146,11 @@ package struct Pacer<Reference: BitwiseCopyable & Sendable>: ~Copyable, Sendable
         }
         if self.queuedCount > 0 {
             let excess = self.mediaDebt - self.burstBytes
-            guard isProbing || excess <= 0 else {
+            guard isProbing || excess <= 0 || self.hasPartnerLeft else {
                 // Not more than a thousand wake-ups a second, however fast the link is.
                 return .wait(until: now + max(.fractionalSeconds(excess / self.rate(at: now)), .milliseconds(1)))
             }
+            if self.isMetering, !isProbing, self.spacing == .pairs { self.hasPartnerLeft.toggle() }
             if let entry = self.removeFirst() {
                 return .packet(entry.reference, probe: self.charge(Int(entry.byteCount), at: now))
             }
@@ -145,7 +160,7 @@ package struct Pacer<Reference: BitwiseCopyable & Sendable>: ~Copyable, Sendable
     }
 
     /// Padding at the padding rate, in pieces of 5 ms, when nothing waits and nothing is owed.
-    private mutating func fill(at now: Instant) -> PacerAction<Reference> {
+    @inlinable package mutating func fill(at now: Instant) -> PacerAction<Reference> {
         let rate = Double(self.paddingRate.bitsPerSecond) / 8
         guard rate > 0 else { return .wait(until: .distantFuture) }
         let wait = max(self.mediaDebt / self.rate(at: now), self.paddingDebt / rate)
@@ -155,7 +170,7 @@ package struct Pacer<Reference: BitwiseCopyable & Sendable>: ~Copyable, Sendable
         return self.padding(Int(min(max(rate * 0.005, 100), 1_200)))
     }
 
-    private mutating func padding(_ wireSize: Int) -> PacerAction<Reference> {
+    @inlinable package mutating func padding(_ wireSize: Int) -> PacerAction<Reference> {
         self.isPaddingOutstanding = true
         self.paddingProbe = self.probes.currentID
         return .padding(byteCount: max(wireSize - self.overhead, 1), probe: self.paddingProbe)
@@ -163,7 +178,7 @@ package struct Pacer<Reference: BitwiseCopyable & Sendable>: ~Copyable, Sendable
 
     /// The shell has nothing to pad with (no retransmission stream, no packet kept): a cluster cannot go on, and asking
     /// again at once would only spin.
-    private mutating func paddingWasRefused(at now: Instant) {
+    @inlinable package mutating func paddingWasRefused(at now: Instant) {
         self.isPaddingOutstanding = false
         if self.paddingProbe != 0 {
             if self.paddingProbe == self.probes.currentID { self.probes.abort() }
@@ -174,20 +189,20 @@ package struct Pacer<Reference: BitwiseCopyable & Sendable>: ~Copyable, Sendable
 
     // MARK: The debt
 
-    private mutating func mayLeave(at now: Instant) -> Bool {
+    @inlinable package mutating func mayLeave(at now: Instant) -> Bool {
         if let due = self.probes.due(at: now) { return now >= due }
         return self.mediaDebt <= self.burstBytes
     }
 
     /// Counts a packet that leaves; returns its cluster.
-    private mutating func charge(_ wireSize: Int, at now: Instant) -> UInt16 {
+    @inlinable package mutating func charge(_ wireSize: Int, at now: Instant) -> UInt16 {
         let probe = self.probes.currentID
         self.probes.sent(byteCount: wireSize, at: now)
         self.addDebt(wireSize)
         return probe
     }
 
-    private mutating func removeFirst() -> PacerQueue<Reference>.Entry? {
+    @inlinable package mutating func removeFirst() -> PacerQueue<Reference>.Entry? {
         let entry: PacerQueue<Reference>.Entry?
         if self.retransmissions.count > 0 {
             entry = self.retransmissions.removeFirst()
@@ -199,14 +214,14 @@ package struct Pacer<Reference: BitwiseCopyable & Sendable>: ~Copyable, Sendable
     }
 
     /// Debts are capped at half a second: a cluster far above the pacing rate is not paid for by a long silence.
-    private mutating func addDebt(_ wireSize: Int) {
+    @inlinable package mutating func addDebt(_ wireSize: Int) {
         let cap = self.rate(at: self.drainedAt) / 2
         self.mediaDebt = min(max(self.mediaDebt + Double(wireSize), 0), cap)
         let paddingCap = Double(self.paddingRate.bitsPerSecond) / 16
         self.paddingDebt = min(max(self.paddingDebt + Double(wireSize), 0), paddingCap)
     }
 
-    private mutating func drain(to now: Instant) {
+    @inlinable package mutating func drain(to now: Instant) {
         let elapsed = (now - self.drainedAt).inSeconds
         guard elapsed > 0 else { return }
         self.mediaDebt = max(self.mediaDebt - elapsed * self.rate(at: now), 0)
@@ -216,7 +231,7 @@ package struct Pacer<Reference: BitwiseCopyable & Sendable>: ~Copyable, Sendable
     }
 
     /// Bytes per second: the pacing rate, or more when what waits would wait for over 2 s otherwise.
-    private func rate(at now: Instant) -> Double {
+    @inlinable package func rate(at now: Instant) -> Double {
         let rate = self.ownRate
         let count = self.queuedCount
         guard count > 0 else { return rate }
@@ -226,9 +241,12 @@ package struct Pacer<Reference: BitwiseCopyable & Sendable>: ~Copyable, Sendable
     }
 
     /// The pacing rate in bytes per second.
-    private var ownRate: Double { max(Double(self.pacingRate.bitsPerSecond), 10_000) / 8 }
+    @inlinable package var ownRate: Double { max(Double(self.pacingRate.bitsPerSecond), 10_000) / 8 }
 
     /// What may be owed when a packet leaves: 40 ms of the pacing rate, at most 63 kB (more would not fit the socket's
     /// buffer); 5 ms once something waits.
-    private var burstBytes: Double { self.isMetering ? self.ownRate * 0.005 : min(self.ownRate * 0.04, 63_000) }
+    @inlinable package var burstBytes: Double {
+        guard self.spacing != .smooth else { return 0 }
+        return self.isMetering ? self.ownRate * 0.005 : min(self.ownRate * 0.04, 63_000)
+    }
 }

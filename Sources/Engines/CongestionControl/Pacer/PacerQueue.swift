@@ -1,23 +1,29 @@
-import Basics
+public import Basics
 
 /// The waiting packets of one priority: a bounded ring that takes its memory when the first packet has to wait.
-struct PacerQueue<Reference: BitwiseCopyable & Sendable>: ~Copyable, Sendable {
-    struct Entry: BitwiseCopyable, Sendable {
-        var reference: Reference
-        var byteCount: Int32
-        var enqueuedAt: Instant
+@usableFromInline package struct PacerQueue<Reference: BitwiseCopyable & Sendable>: ~Copyable, Sendable {
+    @usableFromInline package struct Entry: BitwiseCopyable, Sendable {
+        @usableFromInline package var reference: Reference
+        @usableFromInline package var byteCount: Int32
+        @usableFromInline package var enqueuedAt: Instant
+
+        @inlinable package init(reference: Reference, byteCount: Int32, enqueuedAt: Instant) {
+            self.reference = reference
+            self.byteCount = byteCount
+            self.enqueuedAt = enqueuedAt
+        }
     }
 
-    private let capacity: Int
-    private var entries: FixedStorage<Entry>?
-    private var head = 0
-    private(set) var count = 0
-    private(set) var byteCount = 0
+    @usableFromInline package let capacity: Int
+    @usableFromInline package var entries: FixedStorage<Entry>?
+    @usableFromInline package var head = 0
+    @usableFromInline package var count = 0
+    @usableFromInline package var byteCount = 0
 
-    init(capacity: Int) { self.capacity = max(capacity, 1) }
+    @inlinable package init(capacity: Int) { self.capacity = max(capacity, 1) }
 
     /// Returns `false` when the ring is full.
-    mutating func append(_ entry: Entry) -> Bool {
+    @inlinable package mutating func append(_ entry: Entry) -> Bool {
         guard self.count < self.capacity else { return false }
         if self.entries == nil { self.entries = FixedStorage(repeating: entry, count: self.capacity) }
         var index = self.head + self.count
@@ -28,7 +34,7 @@ struct PacerQueue<Reference: BitwiseCopyable & Sendable>: ~Copyable, Sendable {
         return true
     }
 
-    mutating func removeFirst() -> Entry? {
+    @inlinable package mutating func removeFirst() -> Entry? {
         guard self.count > 0, let entry = self.entries?[self.head] else { return nil }
         self.head = self.head + 1 == self.capacity ? 0 : self.head + 1
         self.count -= 1

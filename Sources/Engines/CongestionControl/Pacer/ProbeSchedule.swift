@@ -1,10 +1,10 @@
-import Basics
+public import Basics
 
 /// When the next packet of a probe cluster is due: the first at once, each further one when what was sent of the
 /// cluster has taken its time at the cluster's bitrate.
 ///
 /// A cluster whose packets come late proves nothing, so it is given up (libwebrtc `BitrateProber` has the same limits).
-struct ProbeSchedule: BitwiseCopyable, Sendable {
+@usableFromInline package struct ProbeSchedule: BitwiseCopyable, Sendable {
     /// A send that is later than this spoils the cluster.
     static let lateLimit = Nanoseconds.milliseconds(10)
     /// A cluster that has not begun by then asks about a path of the past.
@@ -23,12 +23,14 @@ struct ProbeSchedule: BitwiseCopyable, Sendable {
     private var startedAt: Instant?
     private var sentBytes = 0
     private var sentPackets = 0
-    private(set) var abortedCount: UInt64 = 0
+    @usableFromInline package private(set) var abortedCount: UInt64 = 0
+
+    package init() {}
 
     /// The cluster in work; 0 = none.
-    var currentID: UInt16 { self.count > 0 ? self.waiting[0].cluster.id : 0 }
+    @usableFromInline package var currentID: UInt16 { self.count > 0 ? self.waiting[0].cluster.id : 0 }
 
-    mutating func add(_ cluster: ProbeCluster, at now: Instant) {
+    @usableFromInline package mutating func add(_ cluster: ProbeCluster, at now: Instant) {
         guard cluster.id != 0, cluster.bitrate > .zero else { return }
         if self.count == Self.maximumCount { self.abort() }
         self.waiting[self.count] = Waiting(cluster: cluster, createdAt: now)
@@ -36,7 +38,7 @@ struct ProbeSchedule: BitwiseCopyable, Sendable {
     }
 
     /// When the next packet of a cluster is to leave, `now` or later; `nil` when there is no cluster.
-    mutating func due(at now: Instant) -> Instant? {
+    @usableFromInline package mutating func due(at now: Instant) -> Instant? {
         while self.count > 0 {
             let first = self.waiting[0]
             guard let startedAt = self.startedAt else {
@@ -54,7 +56,7 @@ struct ProbeSchedule: BitwiseCopyable, Sendable {
     }
 
     /// Counts a packet of the current cluster.
-    mutating func sent(byteCount: Int, at now: Instant) {
+    @usableFromInline package mutating func sent(byteCount: Int, at now: Instant) {
         guard self.count > 0 else { return }
         if self.startedAt == nil { self.startedAt = now }
         self.sentBytes += byteCount
@@ -64,7 +66,7 @@ struct ProbeSchedule: BitwiseCopyable, Sendable {
     }
 
     /// Gives up the current cluster.
-    mutating func abort() {
+    @usableFromInline package mutating func abort() {
         guard self.count > 0 else { return }
         self.abortedCount &+= 1
         self.removeFirst()
@@ -72,7 +74,7 @@ struct ProbeSchedule: BitwiseCopyable, Sendable {
 
     /// The size on the wire of a padding packet for the current cluster: small enough that a slow cluster has its
     /// packets within little more than its 15 ms, large enough that headers do not rule.
-    var paddingSize: Int {
+    @usableFromInline package var paddingSize: Int {
         let cluster = self.waiting[0].cluster
         return min(max(cluster.minimumBytes / max(cluster.minimumPackets, 1), 200), 1_200)
     }

@@ -12,7 +12,7 @@ struct AllocatorGoalTests {
             driver.run(for: .seconds(10), kilobits)
             for _ in 0..<40 {
                 let summary = driver.allocate(kilobits)
-                guard summary.goal.bitrate > .zero else { break }
+                guard driver.decisions.contains(where: { $0.nextNeeds > .zero }) else { break }
                 #expect(summary.goal.bitrate > .kbps(kilobits))
                 let before = driver.decisions
                 // The proof, less 4 % of noise.
@@ -46,15 +46,32 @@ struct AllocatorGoalTests {
         // 40 of audio, 75 that are sent, 75 that are wanted and 0.3 times that on top; all with 5 % of margin.
         #expect(goal.bitrate.bitsPerSecond == (40_000 + 75_000 + 75_000 + 22_500) * 105 / 100)
         #expect(goal.wanted == .kbps(3_040))
+        #expect(goal.isUrgent)
+        driver.run(for: .seconds(10), 600)
+        #expect(!driver.allocate(600).goal.isUrgent)
     }
 
     @Test("what is on stage is probed for before the others")
     func stage() {
         var driver = AllocatorDriver([.camera(1), .camera(2, weight: 8, isOnStage: true)])
         driver.run(for: .seconds(20), 420)
-        #expect(driver.layer(1) == "1.0")
+        #expect(driver.layer(1) == "0.2")
         let goal = driver.allocate(420).goal
-        // To 1.1: 350 with 75 of the other and 40 of audio; frame rate only.
-        #expect(goal.bitrate.bitsPerSecond == 465_000 * 105 / 100 * 105 / 100)
+        // To 1.2: 500 with 75 of the other and 40 of audio.
+        #expect(goal.bitrate.bitsPerSecond == 615_000 * 105 / 100 * 1_050 / 1_000)
+    }
+
+    @Test("a seventh more than is sent is to be known to fit, a third more where packets are lost")
+    func headroom() {
+        var driver = AllocatorDriver([.camera(1)])
+        driver.run(for: .seconds(10), 1_700)
+        #expect(driver.layer() == "2.2")
+        #expect(driver.allocate(1_700).goal.bitrate.bitsPerSecond == 1_540_000 * 115 / 100)
+        #expect(driver.allocate(1_800).goal.bitrate == .zero)
+        var estimate = AllocatorDriver.estimate(1_800)
+        estimate.lossFraction = 0.1
+        let goal = driver.allocate(estimate).goal
+        #expect(goal.bitrate.bitsPerSecond == 1_540_000 * 135 / 100)
+        #expect(goal.wanted == goal.bitrate)
     }
 }

@@ -16,21 +16,22 @@ struct AllocatorHysteresisTests {
     func up() {
         var driver = Self.settled(600)
         #expect(driver.layer() == "1.2")
-        // 1,090 with audio: 1,144.5 for the step to 2.1.
-        driver.run(for: .seconds(20), 1_144)
+        // 1,540 with audio: 1,617 for the step to 2.2.
+        driver.run(for: .seconds(20), 1_616)
         #expect(driver.layer() == "1.2")
         #expect(driver.decisions[0].reason == .bandwidth)
-        driver.run(for: .milliseconds(500), 1_146)
+        driver.run(for: .milliseconds(500), 1_618)
         #expect(driver.layer() == "1.2")
         #expect(driver.decisions[0].reason == .settling)
-        driver.run(for: .milliseconds(50), 1_146)
-        #expect(driver.layer() == "2.1")
-        driver.run(for: .seconds(10), 1_616)
-        #expect(driver.layer() == "2.1")
-        driver.run(for: .milliseconds(3_000), 1_618)
-        #expect(driver.layer() == "2.1")
         driver.run(for: .milliseconds(50), 1_618)
         #expect(driver.layer() == "2.2")
+
+        driver = Self.settled(160)
+        #expect(driver.layer() == "0.1")
+        driver.run(for: .milliseconds(3_000), 210)
+        #expect(driver.layer() == "0.1")
+        driver.run(for: .milliseconds(50), 210)
+        #expect(driver.layer() == "0.2")
     }
 
     @Test("an estimate that dips starts the half second anew")

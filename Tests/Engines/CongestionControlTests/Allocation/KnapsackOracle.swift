@@ -46,8 +46,14 @@ enum KnapsackOracle {
         return front.last?.worth ?? 0
     }
 
-    private static func allowed(_ request: AllocationRequest) -> [LayerOffer] {
-        (0..<request.offerCount).map { request.offers[$0] }
+    /// Without those that have fewer frames than a cheaper one with all.
+    static func allowed(_ request: AllocationRequest) -> [LayerOffer] {
+        let offers = (0..<request.offerCount).map { request.offers[$0] }
             .filter { $0.spatial <= request.maximumSpatial && $0.temporal <= request.maximumTemporal }
+        let full = min(24, 0.8 * (offers.map(\.framesPerSecond).max() ?? 0))
+        return offers.filter { offer in
+            offer.framesPerSecond >= full
+                || !offers.contains { $0.framesPerSecond >= full && $0.bitrate <= offer.bitrate }
+        }
     }
 }

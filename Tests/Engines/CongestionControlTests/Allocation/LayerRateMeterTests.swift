@@ -55,6 +55,16 @@ struct LayerRateMeterTests {
         #expect(try #require(meter.bitrate(at: now)) < .kbps(330))
     }
 
+    @Test("a screen of five frames a second that begins to move is known for what it takes within two seconds")
+    func slowBurst() throws {
+        var random = SeededRandom(seed: 1)
+        var meter = LayerRateMeter()
+        var now = Self.feed(&meter, kilobits: 4, framesPerSecond: 5, from: .zero, seconds: 10, using: &random)
+        #expect(try #require(meter.bitrate(at: now)) < .kbps(10))
+        now = Self.feed(&meter, kilobits: 2_000, framesPerSecond: 5, from: now, seconds: 2, using: &random)
+        #expect(try #require(meter.bitrate(at: now)) > .kbps(1_300))
+    }
+
     @Test("frames that vary by 30 % move it by less than a tenth")
     func noise() throws {
         var random = SeededRandom(seed: 5)

@@ -68,6 +68,26 @@ struct BandwidthEstimatorTests {
         #expect(estimate.standingQueue ?? .zero < .milliseconds(30))
     }
 
+    @Test("a path that was silent until nothing was sent any more is asked once a second, and found again")
+    func silenceWithoutTraffic() {
+        var path = FeedbackPath(EstimatorConfiguration(start: .kbps(1_000)), capacity: 3e6)
+        path.estimator.setGoal(ProbeGoal(bitrate: .kbps(2_000), wanted: .kbps(2_000)), at: path.now)
+        path.run(10)
+        let before = path.estimator.estimate.bitrate
+        path.capacity = 0
+        path.run(5, feedback: false)
+        #expect(path.estimator.estimate.bitrate == .kbps(30))
+        // The allocator sends nothing at so little.
+        path.capacity = 3e6
+        path.answersQuestions = false
+        path.run(10, rate: 0)
+        #expect(path.questions >= 9 && path.questions <= 11, "\(path.questions)")
+        #expect(path.estimator.estimate.bitrate == .kbps(30))
+        path.answersQuestions = true
+        path.run(3, rate: 0)
+        #expect(path.estimator.estimate.bitrate.bitsPerSecond > before.bitsPerSecond / 2)
+    }
+
     @Test("ten packets in a hundred lost at any rate are the path's own loss", arguments: [true, false])
     func inherentLoss(isKnown: Bool) {
         var rules = EstimatorRules.sluice

@@ -12,6 +12,9 @@ struct FeedbackPath: ~Copyable {
     var delay = Nanoseconds.milliseconds(25)
     /// Every n-th packet is lost; 0 = none.
     var lostEach = 0
+    /// Whether the small clusters are sent by which an estimator asks whether anybody is there, and how many there were.
+    var answersQuestions = true
+    private(set) var questions = 0
     private(set) var now = Instant.zero
     private var linkFreeAt = Instant.zero
     private var arrivals: [PacketArrival] = []
@@ -41,12 +44,20 @@ struct FeedbackPath: ~Copyable {
                 if feedback { self.answer() } else { self.arrivals.removeAll() }
             }
             if self.now >= self.estimator.nextDeadline { self.estimator.advance(to: self.now) }
-            while self.estimator.nextProbe(at: self.now) != nil {}
+            while let probe = self.estimator.nextProbe(at: self.now) { self.ask(probe) }
         }
     }
 
-    private mutating func send() {
-        let number = self.estimator.sent(byteCount: 1_172, probe: 0, isPadding: false, at: self.now)
+    /// Of probes only the smallest are sent: whoever drives this path wants to say what it carries.
+    private mutating func ask(_ probe: ProbeCluster) {
+        guard probe.minimumBytes == 1 else { return }
+        self.questions += 1
+        guard self.answersQuestions else { return }
+        for _ in 0..<probe.minimumPackets { self.send(probe: probe.id) }
+    }
+
+    private mutating func send(probe: UInt16 = 0) {
+        let number = self.estimator.sent(byteCount: 1_172, probe: probe, isPadding: probe != 0, at: self.now)
         self.count += 1
         guard self.capacity > 0, self.lostEach == 0 || self.count % self.lostEach != 0 else { return }
         self.linkFreeAt = max(self.linkFreeAt, self.now) + Nanoseconds.fractionalSeconds(9_600 / self.capacity)

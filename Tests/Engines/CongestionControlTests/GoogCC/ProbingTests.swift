@@ -133,6 +133,41 @@ struct ProbingTests {
         Self.expect(&probes, 600e3)
     }
 
+    @Test("what is wanted breathes: less than a tenth more is no news, and nothing is probed below the estimate")
+    func breathing() {
+        var probes = ProbeController(start: 300e3, maximum: 30e6)
+        probes.start(at: .zero)
+        while probes.takeNext() != nil {}
+        probes.advance(to: Self.at(2))
+        probes.setALR(startedAt: Self.at(2), at: Self.at(2))
+        probes.setWanted(400e3, at: Self.at(3))
+        while probes.takeNext() != nil {}
+        probes.advance(to: Self.at(4.5))
+        probes.setWanted(430e3, at: Self.at(5))
+        Self.expect(&probes, nil)
+        probes.setWanted(450e3, at: Self.at(6))
+        Self.expect(&probes, 450e3)
+        while probes.takeNext() != nil {}
+        probes.advance(to: Self.at(7.5))
+        // A screen that stands still: twice 44 kbit/s would prove 88, of 300.
+        probes.setWanted(44e3, at: Self.at(8))
+        probes.advance(to: Self.at(20))
+        Self.expect(&probes, nil)
+    }
+
+    @Test("while a goal is set nothing is probed for the sake of probing")
+    func noPeriod() {
+        var probes = ProbeController(start: 300e3, maximum: 30e6)
+        probes.start(at: .zero)
+        while probes.takeNext() != nil {}
+        probes.advance(to: Self.at(2))
+        probes.setALR(startedAt: Self.at(2), at: Self.at(2))
+        probes.advance(to: Self.at(20), isBeyondGoal: false)
+        Self.expect(&probes, nil)
+        probes.advance(to: Self.at(20))
+        Self.expect(&probes, 600e3)
+    }
+
     @Test("after a large drop, once the queue is empty, 85 % of what there was")
     func recovery() {
         var probes = ProbeController(start: 1e6, maximum: 30e6)

@@ -41,7 +41,6 @@ struct LayerScenario {
     /// Pictures that went by with the target unchanged for two seconds, and those that had it.
     private(set) var settledPictures = 0
     private(set) var onTargetPictures = 0
-    private(set) var switches: UInt64 = 0
 
     init(_ format: LayeredFormat, _ options: Options, seed: UInt64) {
         self.format = format
@@ -91,7 +90,6 @@ struct LayerScenario {
             picture += 1
         }
         self.stalls = Int(self.selector.stallCount)
-        self.switches = self.selector.switchCount
         self.model.finish()
     }
 

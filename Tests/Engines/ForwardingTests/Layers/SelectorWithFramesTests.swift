@@ -206,8 +206,8 @@ struct SelectorWithFramesTests {
         #expect(selector.current == 0)
     }
 
-    @Test("a selector and what it remembers of frames fit into 320 bytes")
+    @Test("a selector and what it remembers of frames fit into 304 bytes")
     func size() {
-        #expect(MemoryLayout<LayerSelector>.size <= 320)
+        #expect(MemoryLayout<LayerSelector>.size <= 304)
     }
 }

@@ -1,0 +1,78 @@
+import Basics
+import LoadClient
+import LoadRunner
+import TestSupport
+import Testing
+
+@Suite struct LimitTests {
+    static func report(_ limits: [Limit]) -> RunReport {
+        var scenario = Scenario(name: "test")
+        scenario.limits = limits
+        var report = RunReport(scenario: scenario)
+        report.total.totals.packetsReceived = 990
+        report.total.totals.packetsLost = 10
+        report.total.totals.packetsAbandoned = 1
+        for milliseconds in 1...100 as ClosedRange<Int64> {
+            report.total.latency.record(nanoseconds: milliseconds * 1_000_000)
+        }
+        report.total.join = Distribution([0.1, 0.2, 0.3])
+        report.notJoined = 1
+        return report
+    }
+
+    @Test(arguments: [
+        (Limit.Kind.loss, 0.01, 0.0099), (.lossAfterRecovery, 0.0011, 0.0009), (.latencyP50, 0.052, 0.045),
+        (.latencyP99, 0.103, 0.09), (.joinP50, 0.2, 0.19), (.joinP99, 0.3, 0.29), (.notJoined, 1, 0),
+        (.disconnected, 0, -1), (.silentStreams, 0, -1),
+    ])
+    func `a limit is kept up to its value, and not beyond`(kind: Limit.Kind, kept: Double, broken: Double) {
+        for (most, isKept) in [(kept, true), (broken, false)] {
+            var report = Self.report([Limit(kind, most: most)])
+            report.evaluate()
+            #expect(report.passed == isKept, "\(kind) \(most): \(report.limits.first?.text ?? "")")
+        }
+    }
+
+    @Test func `what could not be measured is not kept, and says so`() {
+        var report = Self.report([Limit(.cpuPerPacket, most: 1)])
+        report.evaluate()
+        #expect(!report.passed)
+        #expect(report.limits.first?.text == "cpuPerPacket: not measured, limit 1,000 ms")
+        report.server = RunReport.Server()
+        report.server?.cpuPerPacket = 4e-6
+        report.evaluate()
+        #expect(report.passed)
+        #expect(report.limits.first?.text == "cpuPerPacket: 4 µs, within 1,000 ms")
+    }
+
+    @Test func `nothing received is no loss of nothing`() {
+        var report = Self.report([Limit(.loss, most: 0.5)])
+        report.total.totals = LoadTotals()
+        report.evaluate()
+        #expect(!report.passed)
+        #expect(RunReport.share(0, of: 0) == 0)
+        #expect(RunReport.share(-3, of: 10) == 0)
+        #expect(RunReport.share(10, of: 0) == 1)
+    }
+
+    @Test func `the metrics of a server`() {
+        let page = """
+            # HELP process_cpu_seconds_total x
+            process_cpu_seconds_total 12.5
+            process_resident_memory_bytes 1.5e8
+            sluice_rtp_packets_total{direction="in",kind="audio"} 7
+            sluice_rtp_packets_total{direction="out",kind="audio"} 100
+            sluice_rtp_packets_total{direction="out",kind="video"} 900
+            broken
+            """
+        let metrics = ServerMetrics(page: page)
+        #expect(metrics.cpuSeconds == 12.5)
+        #expect(metrics.packetsOut == 1_000)
+        #expect(metrics.residentBytes == 1.5e8)
+        var later = metrics
+        #expect(later.cpuPerPacket(since: metrics) == nil)
+        later.packetsOut += 500
+        later.cpuSeconds += 0.001
+        #expect(abs((later.cpuPerPacket(since: metrics) ?? 0) - 2e-6) < 1e-12)
+    }
+}

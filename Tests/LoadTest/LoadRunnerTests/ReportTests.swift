@@ -1,0 +1,125 @@
+import Basics
+import Foundation
+import FoundationXML
+import LoadClient
+import LoadRunner
+import TestSupport
+import Testing
+
+@Suite struct ReportTests {
+    private static let nasty = "<script>alert(\"1\")</script> & 'you' \u{7}"
+
+    private func report() -> RunReport {
+        var report = LimitTests.report([Limit(.loss, most: 0.001), Limit(.latencyP99, most: 1)])
+        report.scenario.name = Self.nasty
+        report.scenario.description = Self.nasty
+        report.seconds = 10
+        for name in ["one", Self.nasty] {
+            var group = RunReport.Group(name: name)
+            group.linkName = Self.nasty
+            group.totals.packetsReceived = 5
+            report.groups.append(group)
+        }
+        report.failures = [Self.nasty]
+        report.joins = [.init(at: 0, took: 0.1), .init(at: 1, took: 0.2)]
+        for second in 0..<30 {
+            var point = TimelinePoint()
+            point.seconds = Double(second)
+            point.phase = second > 10 ? .measuring : .joining
+            point.packetsPerSecond = 100
+            point.latency = [1, 2, 3]
+            point.pictures = second > 5 ? [0: 1, 180: 3, 720: 5] : [0: 9]
+            point.serverCPU = 0.5
+            point.cpuPerPacket = 4e-6
+            report.points.append(point)
+        }
+        report.evaluate()
+        return report
+    }
+
+    private final class Elements: NSObject, XMLParserDelegate {
+        var names: [String] = []
+        func parser(
+            _ parser: XMLParser,
+            didStartElement name: String,
+            namespaceURI: String?,
+            qualifiedName: String?,
+            attributes: [String: String]
+        ) { self.names.append(name) }
+    }
+
+    /// The names of the elements of a page; fails where it is not well-formed.
+    private func elements(_ page: String) -> [String] {
+        let parser = XMLParser(data: Data(page.utf8))
+        let delegate = Elements()
+        parser.delegate = delegate
+        #expect(parser.parse(), "\(parser.parserError.map { "\($0)" } ?? "") in line \(parser.lineNumber)")
+        return delegate.names
+    }
+
+    @Test func `the page is well-formed, has its plots, and lets no name be more than text`() {
+        let page = self.report().html
+        let elements = self.elements(page)
+        #expect(elements.filter { $0 == "svg" }.count == 8)
+        #expect(!elements.contains("script"))
+        #expect(!page.contains("http://") && !page.contains("https://") && !page.contains("url("))
+        #expect(page.contains("&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt; &amp; &#39;you&#39;"))
+    }
+
+    @Test func `an empty run has a page too`() {
+        var report = RunReport(scenario: Scenario(name: "empty"))
+        report.evaluate()
+        #expect(!self.elements(report.html).contains("svg"))
+        #expect(report.text.contains("PASSED"))
+    }
+
+    @Test func `the page of a search is well-formed`() {
+        var found = FoundLimit(.rooms, scenario: Scenario(name: Self.nasty))
+        found.steps = [.init(load: 1, report: self.report()), .init(load: 2, report: self.report())]
+        #expect(self.elements(found.html).contains("svg"))
+        #expect(throws: Never.self) {
+            try JSONSerialization.jsonObject(with: Data(found.json().utf8))
+        }
+    }
+
+    @Test func `JSON has what the text has`() throws {
+        let json = try JSONSerialization.jsonObject(with: Data(self.report().json().utf8)) as? [String: Any]
+        #expect(json?["scenario"] as? String == Self.nasty)
+        #expect(json?["passed"] as? Bool == false)
+        #expect((json?["limits"] as? [Any])?.count == 2)
+        #expect((json?["timeline"] as? [Any])?.count == 30)
+        #expect((json?["groups"] as? [Any])?.count == 2)
+    }
+
+    @Test func `the text names each limit with what was measured`() {
+        let text = self.report().text
+        #expect(text.contains("FAIL  loss: 1 %, over 0.1 %"))
+        #expect(text.contains("ok    latencyP99: "))
+        #expect(text.hasSuffix("FAILED"))
+    }
+
+    @Test func `a long run is thinned to its peaks`() {
+        let points = (0..<10_000).map { (x: Double($0), y: $0 == 5_000 ? 99.0 : 1.0) }
+        let plot = Plot("long", unit: "ms", series: [.init("a", colour: "s0", points: points)])
+        #expect(plot.html.utf8.count < 100_000)
+        #expect(plot.html.contains("a 99 ms"))
+    }
+
+    @Test func `progress is one line on a terminal, and a line every five seconds elsewhere`() {
+        let progress = RunProgress(scenario: "s", point: TimelinePoint(), joined: 1, participants: 2)
+        for (isTerminal, count) in [(true, 12), (false, 3)] {
+            let lines = Lines()
+            let display = ProgressDisplay(isTerminal: isTerminal) { lines.add($0) }
+            let start = ContinuousClock.now
+            for second in 0..<12 { display.show(progress, at: start + .seconds(second)) }
+            #expect(lines.all.count == count)
+            #expect(lines.all.allSatisfy { $0.hasSuffix("\n") != isTerminal })
+        }
+    }
+
+    private final class Lines: @unchecked Sendable {
+        // `@unchecked`: the display writes on the test's own thread.
+        private(set) var all: [String] = []
+        func add(_ line: String) { self.all.append(line) }
+    }
+}

@@ -1,0 +1,172 @@
+import Foundation
+import LoadClient
+
+/// The report as JSON: names say the unit; durations are milliseconds.
+private struct ReportDocument: Encodable {
+    struct Measured: Encodable {
+        var kind: String
+        var limit: Double
+        var measured: Double?
+        var kept: Bool
+    }
+
+    struct Quantiles: Encodable {
+        var p50: Double?
+        var p95: Double?
+        var p99: Double?
+    }
+
+    struct Group: Encodable {
+        var name: String
+        var link: String?
+        var sessions: Int
+        var connected: Int
+        var packetsReceived: UInt64
+        var bytesReceived: UInt64
+        var packetsLost: Int64
+        var packetsRecovered: UInt64
+        var packetsNeverCame: UInt64
+        var packetsOutOfOrder: UInt64
+        var packetsSent: UInt64
+        var loss: Double
+        var latencyMilliseconds: Quantiles
+        var joinMilliseconds: Quantiles
+    }
+
+    struct Server: Encodable {
+        var cpuShareOfCore: Double
+        var cpuNanosecondsPerPacket: Double?
+        var packetsOut: Double
+        var residentBytes: Double
+    }
+
+    struct Point: Encodable {
+        var seconds: Double
+        var phase: String
+        var connected: Int
+        var packetsPerSecond: Double
+        var bitsPerSecond: Double
+        var loss: Double
+        var latencyMilliseconds: Quantiles
+        var picturesByHeight: [String: Int]
+        var serverCPUShareOfCore: Double?
+        var serverCPUNanosecondsPerPacket: Double?
+        var clientCPUShare: Double
+    }
+
+    var scenario: String
+    var description: String
+    var passed: Bool
+    var limits: [Measured]
+    var seconds: Double
+    var participants: Int
+    var sessions: Int
+    var notJoined: Int
+    var disconnected: Int
+    var leftAndCameAnew: Int
+    var streams: Int
+    var silentStreams: Int
+    var pausedStreams: Int
+    var firstPictureMilliseconds: Quantiles
+    var total: Group
+    var groups: [Group]
+    var server: Server?
+    var clientCPUShare: Double
+    var clientBytes: Int
+    var warnings: [String]
+    var failures: [String]
+    var timeline: [Point]
+}
+
+extension RunReport {
+    package func json() throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(self.document), as: UTF8.self)
+    }
+
+    private var document: ReportDocument {
+        ReportDocument(
+            scenario: self.scenario.name,
+            description: self.scenario.description,
+            passed: self.passed,
+            limits: self.limits.map {
+                .init(kind: $0.limit.kind.rawValue, limit: $0.limit.most, measured: $0.measured, kept: $0.isKept)
+            },
+            seconds: self.seconds,
+            participants: self.scenario.participants,
+            sessions: self.sessions,
+            notJoined: self.notJoined,
+            disconnected: self.disconnected,
+            leftAndCameAnew: self.left,
+            streams: self.streams,
+            silentStreams: self.silentStreams,
+            pausedStreams: self.pausedStreams,
+            firstPictureMilliseconds: Self.quantiles(self.firstPicture),
+            total: Self.document(self.total),
+            groups: self.groups.map { Self.document($0) },
+            server: self.server.map {
+                .init(
+                    cpuShareOfCore: $0.cpu,
+                    cpuNanosecondsPerPacket: $0.cpuPerPacket.map { $0 * 1e9 },
+                    packetsOut: $0.packetsOut,
+                    residentBytes: $0.residentBytes
+                )
+            },
+            clientCPUShare: self.clientCPU,
+            clientBytes: self.clientBytes,
+            warnings: self.warnings,
+            failures: self.failures,
+            timeline: self.points.map { Self.document($0) }
+        )
+    }
+
+    private static func document(_ group: Group) -> ReportDocument.Group {
+        .init(
+            name: group.name,
+            link: group.linkName,
+            sessions: group.totals.peers,
+            connected: group.totals.connected,
+            packetsReceived: group.totals.packetsReceived,
+            bytesReceived: group.totals.bytesReceived,
+            packetsLost: group.totals.packetsLost,
+            packetsRecovered: group.totals.packetsRecovered,
+            packetsNeverCame: group.totals.packetsAbandoned,
+            packetsOutOfOrder: group.totals.packetsOutOfOrder,
+            packetsSent: group.totals.packetsSent,
+            loss: group.loss,
+            latencyMilliseconds: group.latency.count == 0
+                ? .init()
+                : .init(
+                    p50: group.latency.milliseconds(at: 0.5),
+                    p95: group.latency.milliseconds(at: 0.95),
+                    p99: group.latency.milliseconds(at: 0.99)
+                ),
+            joinMilliseconds: Self.quantiles(group.join)
+        )
+    }
+
+    private static func document(_ point: TimelinePoint) -> ReportDocument.Point {
+        .init(
+            seconds: point.seconds,
+            phase: point.phase.rawValue,
+            connected: point.connected,
+            packetsPerSecond: point.packetsPerSecond,
+            bitsPerSecond: point.bitsPerSecond,
+            loss: point.loss,
+            latencyMilliseconds: .init(p50: point.latency[0], p95: point.latency[1], p99: point.latency[2]),
+            picturesByHeight: Dictionary(uniqueKeysWithValues: point.pictures.map { ("\($0)", $1) }),
+            serverCPUShareOfCore: point.serverCPU,
+            serverCPUNanosecondsPerPacket: point.cpuPerPacket.map { $0 * 1e9 },
+            clientCPUShare: point.clientCPU
+        )
+    }
+
+    private static func quantiles(_ values: Distribution) -> ReportDocument.Quantiles {
+        .init(
+            p50: values.quantile(0.5).map { $0 * 1_000 },
+            p95: values.quantile(0.95).map { $0 * 1_000 },
+            p99: values.quantile(0.99).map { $0 * 1_000 }
+        )
+    }
+}

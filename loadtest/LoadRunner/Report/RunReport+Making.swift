@@ -1,0 +1,82 @@
+import Basics
+import LoadClient
+
+extension RunReport {
+    /// - Parameters:
+    ///   - peers: every peer that there was, before they are let go.
+    ///   - failed: sessions that could not join, and why.
+    init(
+        scenario: Scenario,
+        timeline: Timeline,
+        peers: [PeerReport],
+        failed: (count: Int, texts: [String]),
+        joinSeconds: Double,
+        leftCount: Int,
+        clientBytes: Int
+    ) {
+        self.init(scenario: scenario)
+        self.seconds = timeline.seconds
+        self.joinSeconds = joinSeconds
+        self.left = leftCount
+        self.failures = failed.texts
+        self.points = timeline.points
+        self.clientCPU = timeline.busiestClient
+        self.clientBytes = clientBytes
+        self.clientDrops = timeline.overflownDatagrams + timeline.refusedDatagrams
+        self.sessions = scenario.sessions
+        for (index, group) in scenario.groups.enumerated() {
+            var result = Group(name: group.name)
+            result.linkName = group.linkName
+            if index < timeline.totals.count { result.totals = timeline.totals[index] }
+            if index < timeline.latencies.count { result.latency = timeline.latencies[index] }
+            result.join = Distribution(
+                peers.filter { $0.group == index }.compactMap { $0.connectedAfter?.inSeconds }
+            )
+            if self.seconds > 0 { result.packetsPerSecond = Double(result.totals.packetsReceived) / self.seconds }
+            self.groups.append(result)
+            self.total.totals += result.totals
+            self.total.latency.merge(result.latency)
+        }
+        self.add(peers, failed: failed.count)
+        if let (before, after) = timeline.server, timeline.seconds > 0 {
+            var server = Server()
+            server.cpu = (after.cpuSeconds - before.cpuSeconds) / timeline.seconds
+            server.packetsOut = after.packetsOut - before.packetsOut
+            server.cpuPerPacket = after.cpuPerPacket(since: before)
+            server.residentBytes = after.residentBytes
+            self.server = server
+        }
+        self.evaluate()
+    }
+
+    private mutating func add(_ peers: [PeerReport], failed: Int) {
+        let silence = min(Self.silence, .fractionalSeconds(max(self.seconds, 1)))
+        let start = peers.map(\.madeAt).min() ?? .zero
+        var times: [Double] = []
+        var pictures: [Double] = []
+        self.notJoined = failed
+        for peer in peers {
+            if let after = peer.connectedAfter {
+                times.append(after.inSeconds)
+                self.joins.append(Join(at: (peer.madeAt - start).inSeconds, took: after.inSeconds))
+                if peer.end != nil, !peer.hasLeft { self.disconnected += 1 }
+            } else if !peer.hasLeft {
+                // One whose signalling failed was closed, and is counted already.
+                self.notJoined += 1
+            }
+            if let after = peer.firstKeyFrameAfter { pictures.append(after.inSeconds) }
+            guard peer.connectedAfter != nil, !peer.hasLeft else { continue }
+            for stream in peer.streams {
+                switch stream.state {
+                case .unbound: continue
+                case .paused: self.pausedStreams += 1
+                case .flowing: if stream.silence >= silence { self.silentStreams += 1 }
+                }
+                self.streams += 1
+            }
+        }
+        self.joins.sort { $0.at < $1.at }
+        self.total.join = Distribution(times)
+        self.firstPicture = Distribution(pictures)
+    }
+}

@@ -1,0 +1,129 @@
+package import Basics
+package import LoadClient
+
+/// What a run amounts to. Counts are of the measurement, joins of the whole run.
+package struct RunReport: Sendable {
+    /// Nothing for so long on a stream that should flow makes it a silent one.
+    package static let silence = Nanoseconds.seconds(5)
+
+    package struct Group: Sendable {
+        package var name: String
+        package var linkName: String?
+        package var totals = LoadTotals()
+        package var latency = LatencyHistogram()
+        package var packetsPerSecond = 0.0
+        /// In seconds.
+        package var join = Distribution([])
+
+        package init(name: String) { self.name = name }
+        package var loss: Double { RunReport.share(self.totals.packetsLost, of: self.totals.packetsReceived) }
+        package var lossAfterRecovery: Double {
+            RunReport.share(Int64(clamping: self.totals.packetsAbandoned), of: self.totals.packetsReceived)
+        }
+    }
+
+    package struct Server: Sendable, Equatable {
+        /// Of one core.
+        package var cpu = 0.0
+        /// In seconds.
+        package var cpuPerPacket: Double?
+        package var packetsOut = 0.0
+        package var residentBytes = 0.0
+
+        package init() {}
+    }
+
+    /// A join: when, and how long it took, in seconds.
+    package struct Join: Sendable, Equatable {
+        package var at: Double
+        package var took: Double
+
+        package init(at: Double, took: Double) {
+            self.at = at
+            self.took = took
+        }
+    }
+
+    package var scenario: Scenario
+    package var seconds = 0.0
+    /// That the joins took all together.
+    package var joinSeconds = 0.0
+    package var groups: [Group] = []
+    package var total = Group(name: "all")
+    /// Sessions planned, and those that were ever connected.
+    package var sessions = 0
+    package var notJoined = 0
+    package var disconnected = 0
+    package var streams = 0
+    package var silentStreams = 0
+    package var pausedStreams = 0
+    package var left = 0
+    package var firstPicture = Distribution([])
+    package var joins: [Join] = []
+    package var server: Server?
+    package var failures: [String] = []
+    package var points: [TimelinePoint] = []
+    /// Of the busiest client thread; 1 = always busy.
+    package var clientCPU = 0.0
+    package var clientBytes = 0
+    /// Datagrams that this machine lost before anybody saw them.
+    package var clientDrops: UInt64 = 0
+    package var limits: [LimitResult] = []
+
+    package init(scenario: Scenario) { self.scenario = scenario }
+
+    package var passed: Bool { self.limits.allSatisfy(\.isKept) }
+
+    /// Of what should have come.
+    package static func share(_ lost: Int64, of received: UInt64) -> Double {
+        let lost = Double(max(lost, 0))
+        let expected = Double(received) + lost
+        return expected > 0 ? lost / expected : 0
+    }
+
+    /// What was measured of a limit's kind; `nil` when nothing was.
+    package func measured(_ kind: Limit.Kind) -> Double? {
+        switch kind {
+        case .loss: self.total.totals.packetsReceived > 0 ? self.total.loss : nil
+        case .lossAfterRecovery: self.total.totals.packetsReceived > 0 ? self.total.lossAfterRecovery : nil
+        case .latencyP50: self.latency(0.5)
+        case .latencyP95: self.latency(0.95)
+        case .latencyP99: self.latency(0.99)
+        case .joinP50: self.total.join.quantile(0.5)
+        case .joinP95: self.total.join.quantile(0.95)
+        case .joinP99: self.total.join.quantile(0.99)
+        case .firstPictureP95: self.firstPicture.quantile(0.95)
+        case .notJoined: Double(self.notJoined)
+        case .disconnected: Double(self.disconnected)
+        case .silentStreams: Double(self.silentStreams)
+        case .cpuPerPacket: self.server?.cpuPerPacket
+        case .serverCPU: self.server?.cpu
+        }
+    }
+
+    private func latency(_ quantile: Double) -> Double? {
+        self.total.latency.count > 0 ? self.total.latency.milliseconds(at: quantile) / 1_000 : nil
+    }
+
+    package mutating func evaluate() {
+        self.limits = self.scenario.limits.map { LimitResult($0, measured: self.measured($0.kind)) }
+    }
+
+    /// What makes the figures doubtful.
+    package var warnings: [String] {
+        var warnings: [String] = []
+        if self.clientCPU > 0.85 {
+            warnings.append(
+                "a client thread was busy \(Decimal.text(self.clientCPU * 100, digits: 0)) % of the time: "
+                    + "what is late or lost may be its doing; use more threads"
+            )
+        }
+        if self.clientDrops > 0 {
+            warnings.append(
+                "\(Decimal.grouped(Int64(clamping: self.clientDrops))) datagrams were dropped at full buffers of this "
+                    + "machine's client sockets"
+            )
+        }
+        return warnings
+    }
+}

@@ -1,0 +1,134 @@
+import Basics
+import LoadClient
+import Synchronization
+
+/// Makes participants of places.
+final class Joining: Sendable {
+    private let scenario: Scenario
+    private let target: RunTarget
+    private let loops: [ClientLoop]
+    private let count = Mutex(0)
+    private let failures = Mutex<[String]>([])
+    private let failureCount = Mutex(0)
+    private static let largestFailureCount = 1_000
+
+    init(scenario: Scenario, target: RunTarget, loops: [ClientLoop]) {
+        self.scenario = scenario
+        self.target = target
+        self.loops = loops
+    }
+
+    /// What went wrong, in words: the first thousand.
+    var failed: (count: Int, texts: [String]) { (self.failureCount.withLock { $0 }, self.failures.withLock { $0 }) }
+
+    /// Adds a line about something that went wrong.
+    private func note(_ failure: String, sessions: Int) {
+        self.failureCount.withLock { $0 += sessions }
+        self.failures.withLock { if $0.count < Self.largestFailureCount { $0.append(failure) } }
+    }
+
+    /// - Returns: `nil` when it could not join; `failed` says why.
+    func join(_ place: Place) async -> Participant? {
+        let loop = self.loops[self.nextNumber() % self.loops.count]
+        switch self.scenario.transport {
+        case .websocket: return await self.joinBySocket(place, loop)
+        case .whip:
+            if place.publishes {
+                return await self.joinByHTTP(
+                    place,
+                    loop,
+                    paths: [self.fill(self.target.whipPath, place.room, place.number)]
+                )
+            }
+            let paths = (0..<self.scenario.publishersPerRoom).map { self.fill(self.target.whepPath, place.room, $0) }
+            return await self.joinByHTTP(place, loop, paths: paths)
+        }
+    }
+
+    private func nextNumber() -> Int {
+        self.count.withLock { count in
+            count += 1
+            return count
+        }
+    }
+
+    private func roomName(_ room: Int) -> String { "\(self.target.roomPrefix)\(room)" }
+
+    private func fill(_ path: String, _ room: Int, _ publisher: Int) -> String {
+        path.replacing("ROOM", with: self.roomName(room)).replacing("IDENTITY", with: "publisher\(publisher)")
+    }
+
+    private func plan(_ place: Place) -> PeerPlan {
+        let group = self.scenario.groups[place.group]
+        var plan = PeerPlan()
+        plan.group = place.group
+        plan.link = group.link
+        plan.seed = self.scenario.seed &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(self.nextNumber())
+        if place.publishes {
+            plan.video = group.video
+            plan.audio = group.audio != nil
+            if let bitrate = group.audio { plan.audioBitrate = bitrate }
+        }
+        guard group.receives || !place.publishes else { return plan }
+        guard self.scenario.transport == .websocket else {
+            plan.receivesVideo = self.scenario.publishers.contains { $0.video != nil } ? 1 : 0
+            plan.receivesAudio = self.scenario.publishers.contains { $0.audio != nil } ? 1 : 0
+            return plan
+        }
+        // All publishers but oneself.
+        for publisher in self.scenario.publishers {
+            if publisher.video != nil { plan.receivesVideo += publisher.count }
+            if publisher.audio != nil { plan.receivesAudio += publisher.count }
+        }
+        if place.publishes {
+            if group.video != nil { plan.receivesVideo -= 1 }
+            if group.audio != nil { plan.receivesAudio -= 1 }
+        }
+        return plan
+    }
+
+    private func joinByHTTP(_ place: Place, _ loop: ClientLoop, paths: [String]) async -> Participant? {
+        let client = self.target.whip
+        var connections: [Participant.Connection] = []
+        for path in paths {
+            do {
+                let offer = try await loop.add(self.plan(place))
+                do {
+                    let session = try await client.post(offer: offer.sdp, to: path)
+                    connections.append(.http(client, session, offer.id))
+                    try await loop.start(offer.id, answer: session.answer)
+                    if place.publishes, self.scenario.speakers != nil { loop.setSilent(offer.id, true) }
+                } catch {
+                    loop.close(offer.id)
+                    throw error
+                }
+            } catch { self.note("\(path): \(error)", sessions: 1) }
+        }
+        return connections.isEmpty ? nil : Participant(place: place, loop: loop, connections: connections)
+    }
+
+    private func joinBySocket(_ place: Place, _ loop: ClientLoop) async -> Participant? {
+        let name = (place.publishes ? "publisher" : "subscriber") + "\(place.number)"
+        let room = self.roomName(place.room)
+        let invitation = RoomMember.Invitation(
+            server: self.target.server,
+            token: self.target.token,
+            acceptsAnyCertificate: self.target.acceptsAnyCertificate,
+            room: room,
+            name: name,
+            preference: self.scenario.groups[place.group].preference
+        )
+        do {
+            let member = try await RoomMember.join(invitation, plan: self.plan(place), on: loop) { [weak self] in
+                self?.note("\(room)/\(name): the WebSocket was lost: \($0)", sessions: 0)
+            }
+            if place.publishes, self.scenario.speakers?.others == .silent, let peer = member.peer {
+                loop.setSilent(peer, true)
+            }
+            return Participant(place: place, loop: loop, connections: [.webSocket(member)])
+        } catch {
+            self.note("\(room)/\(name): \(error)", sessions: 1)
+            return nil
+        }
+    }
+}

@@ -1,0 +1,133 @@
+import LoadClient
+
+/// A second of a run.
+package struct TimelinePoint: Sendable, Equatable {
+    package enum Phase: String, Sendable { case joining, settling, measuring }
+
+    /// Since the run began.
+    package var seconds = 0.0
+    package var phase = Phase.joining
+    package var connected = 0
+    package var packetsPerSecond = 0.0
+    package var bitsPerSecond = 0.0
+    /// Packets that did not come by themselves, of those that should have; 0 to 1.
+    package var loss = 0.0
+    /// Forwarding latency in milliseconds: p50, p95, p99.
+    package var latency = [0.0, 0.0, 0.0]
+    /// Video streams by the height of their picture; 0 = nothing comes.
+    package var pictures: [Int: Int] = [:]
+    /// In seconds; `nil` without `/metrics`.
+    package var cpuPerPacket: Double?
+    /// Of the server; 1 = one core.
+    package var serverCPU: Double?
+    package var serverBytes: Double?
+    /// Of the busiest client thread; 1 = always busy.
+    package var clientCPU = 0.0
+
+    package init() {}
+}
+
+/// Takes a sample each second, and the sums of the measurement.
+struct Timeline {
+    /// Two days.
+    private static let largestCount = 172_800
+
+    private let loops: [ClientLoop]
+    private let metrics: ServerAddress?
+    private let start = ContinuousClock.now
+    private var last = LoadSample()
+    private var lastMetrics: ServerMetrics?
+    private var lastTime: ContinuousClock.Instant
+    private var lastLoopCPU: [Double]
+    private(set) var points: [TimelinePoint] = []
+
+    private var base: LoadSample?
+    private var baseMetrics: ServerMetrics?
+    private var baseTime: ContinuousClock.Instant
+    /// By group, of the measurement.
+    private(set) var latencies: [LatencyHistogram] = []
+    private var baseLoopCPU: [Double]
+
+    init(loops: [ClientLoop], metrics: ServerAddress?) {
+        self.loops = loops
+        self.metrics = metrics
+        self.lastTime = self.start
+        self.baseTime = self.start
+        self.lastLoopCPU = loops.map { _ in 0 }
+        self.baseLoopCPU = self.lastLoopCPU
+    }
+
+    /// How busy the busiest client thread was during the measurement; 1 = always.
+    var busiestClient: Double {
+        zip(self.lastLoopCPU, self.baseLoopCPU).map { ($0 - $1) / max(self.seconds, 0.001) }.max() ?? 0
+    }
+
+    /// What the measurement amounts to so far, by group.
+    var totals: [LoadTotals] {
+        self.last.groups.enumerated().map { index, group in
+            guard let base = self.base, index < base.groups.count else { return group.totals }
+            return group.totals.since(base.groups[index].totals)
+        }
+    }
+    var refusedDatagrams: UInt64 { self.last.refusedDatagrams - (self.base?.refusedDatagrams ?? 0) }
+    var overflownDatagrams: UInt64 { self.last.overflownDatagrams - (self.base?.overflownDatagrams ?? 0) }
+    /// Since the last tick.
+    var age: Duration { ContinuousClock.now - self.lastTime }
+    var seconds: Double { (self.lastTime - self.baseTime) / .seconds(1) }
+    var server: (before: ServerMetrics, after: ServerMetrics)? {
+        guard let before = self.baseMetrics, let after = self.lastMetrics else { return nil }
+        return (before, after)
+    }
+
+    mutating func tick(_ phase: TimelinePoint.Phase) async {
+        var sample = LoadSample()
+        var cpu: [Double] = []
+        for loop in self.loops {
+            let one = await loop.sample()
+            cpu.append(one.cpuSeconds)
+            sample.merge(one)
+        }
+        let now = ContinuousClock.now
+        var metrics: ServerMetrics?
+        if let address = self.metrics { metrics = await ServerMetrics.read(address) }
+        let elapsed = max((now - self.lastTime) / .seconds(1), 0.001)
+        let total = sample.total
+        let fresh = total.totals.since(self.last.total.totals)
+        var point = TimelinePoint()
+        point.seconds = (now - self.start) / .seconds(1)
+        point.phase = phase
+        point.connected = total.totals.connected
+        point.packetsPerSecond = Double(fresh.packetsReceived) / elapsed
+        point.bitsPerSecond = Double(fresh.bytesReceived) * 8 / elapsed
+        point.loss = RunReport.share(fresh.packetsLost, of: fresh.packetsReceived)
+        point.latency = [0.5, 0.95, 0.99].map { total.latency.milliseconds(at: $0) }
+        point.pictures = total.totals.pictures
+        let shares = zip(cpu, self.lastLoopCPU).map { ($0 - $1) / elapsed }
+        point.clientCPU = shares.max() ?? 0
+        if let metrics {
+            point.serverBytes = metrics.residentBytes
+            if let before = self.lastMetrics {
+                point.cpuPerPacket = metrics.cpuPerPacket(since: before)
+                point.serverCPU = (metrics.cpuSeconds - before.cpuSeconds) / elapsed
+            }
+        }
+        if self.points.count < Self.largestCount { self.points.append(point) }
+        if phase == .measuring {
+            while self.latencies.count < sample.groups.count { self.latencies.append(LatencyHistogram()) }
+            for (index, group) in sample.groups.enumerated() { self.latencies[index].merge(group.latency) }
+        }
+        self.last = sample
+        self.lastMetrics = metrics ?? self.lastMetrics
+        self.lastTime = now
+        self.lastLoopCPU = cpu
+    }
+
+    /// The measurement begins with the last tick.
+    mutating func beginMeasurement() {
+        self.base = self.last
+        self.baseMetrics = self.lastMetrics
+        self.baseTime = self.lastTime
+        self.baseLoopCPU = self.lastLoopCPU
+        self.latencies = []
+    }
+}

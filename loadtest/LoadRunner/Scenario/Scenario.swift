@@ -1,0 +1,98 @@
+package import Basics
+package import LoadClient
+
+/// What a load test does: who joins which rooms, how, over which networks, and what must hold.
+package struct Scenario: Sendable, Equatable {
+    package enum Transport: String, Sendable, CaseIterable {
+        /// WHIP and WHEP: publishers publish, and subscribers have one session for each publisher.
+        case whip
+        /// `sluice.v1`: participants, who publish, receive, or both.
+        case websocket
+    }
+
+    package struct Churn: Sendable, Equatable {
+        package enum Who: String, Sendable, CaseIterable { case subscribers, publishers, everyone }
+        /// Participants that leave in a second, each with another who comes in its place.
+        package var rate: Double
+        package var who: Who
+
+        package init(rate: Double, who: Who) {
+            self.rate = rate
+            self.who = who
+        }
+    }
+
+    package struct Speakers: Sendable, Equatable {
+        package enum Others: String, Sendable, CaseIterable {
+            /// As DTX sends silence: a packet each 400 ms.
+            case silent
+            /// Muted at the server; WebSocket only.
+            case muted
+        }
+        /// In each room.
+        package var count: Int
+        /// How long they speak before others do.
+        package var every: Nanoseconds
+        package var others: Others
+
+        package init(count: Int, every: Nanoseconds, others: Others) {
+            self.count = count
+            self.every = every
+            self.others = others
+        }
+    }
+
+    package var name: String
+    package var description = ""
+    package var transport = Transport.whip
+    /// All alike.
+    package var rooms = 1
+    /// In each room.
+    package var publishers: [ParticipantGroup] = []
+    package var subscribers: [ParticipantGroup] = []
+    /// Participants that join in a second.
+    package var joinRate = 100.0
+    /// Between the last join and the measurement.
+    package var settle = Nanoseconds.seconds(2)
+    /// Of the measurement.
+    package var duration = Nanoseconds.seconds(30)
+    /// Of losses, jitter, churn and speakers: a run's dice fall alike each time.
+    package var seed: UInt64 = 1
+    /// That run the clients.
+    package var threads = 1
+    package var churn: Churn?
+    package var speakers: Speakers?
+    package var limits: [Limit] = Limit.always
+
+    package init(name: String) { self.name = name }
+
+    /// Publishers first: the index is `PeerPlan.group`.
+    package var groups: [ParticipantGroup] { self.publishers + self.subscribers }
+    package var publishersPerRoom: Int { self.publishers.reduce(0) { $0 + $1.count } }
+    package var subscribersPerRoom: Int { self.subscribers.reduce(0) { $0 + $1.count } }
+    package var participants: Int { self.rooms * (self.publishersPerRoom + self.subscribersPerRoom) }
+
+    /// Peer connections: a subscriber over WHEP has one for each publisher.
+    package var sessions: Int {
+        let each = self.transport == .whip ? self.publishersPerRoom : 1
+        return self.rooms * (self.publishersPerRoom + self.subscribersPerRoom * each)
+    }
+}
+
+/// Participants that are alike.
+package struct ParticipantGroup: Sendable, Equatable {
+    package var name: String
+    package var count = 1
+    package var publishes = false
+    package var video: VideoProfile?
+    package var audio: Bitrate?
+    /// Whether it receives the publishers of its room.
+    package var receives = true
+    /// What was wished of each video track, over WebSocket.
+    package var preference: SignalPayload.Preference?
+    package var link = LinkPair()
+    /// The link's name in the scenario.
+    package var linkName: String?
+
+    package init(name: String) { self.name = name }
+}

@@ -1,0 +1,59 @@
+import Foundation
+import LoadClient
+import LoadRunner
+
+/// Runs scenarios and hands out their reports.
+struct Runner {
+    let target: RunTarget
+    let output: ReportOptions
+    let search: SearchOptions
+    /// Of scenarios: with more than one, the files of reports have their names.
+    let count: Int
+
+    /// - Returns: whether all limits were kept; with `--find-limit`, whether any load kept them.
+    func run(_ scenario: Scenario, number: Int) async throws -> Bool {
+        let display = ProgressDisplay(isTerminal: ProcessLimits.hasTerminal) {
+            FileHandle.standardError.write(Data($0.utf8))
+        }
+        let shows = self.output.progress
+        let runOnce = { (scenario: Scenario) async throws -> RunReport in
+            let run = ScenarioRun(scenario, on: self.target) { if shows { display.show($0) } }
+            let report = try await run.run()
+            if shows { display.end() }
+            return report
+        }
+        guard self.search.isOn else {
+            let report = try await runOnce(scenario)
+            try self.write(text: report.text, json: report.json(), html: report.html, scenario, number)
+            return report.passed
+        }
+        let found = try await FoundLimit.find(
+            scenario,
+            raising: self.search.raised(for: scenario),
+            to: min(max(self.search.most, 1), 100_000),
+            steps: min(max(self.search.steps, 1), 64),
+            run: runOnce
+        )
+        try self.write(text: found.text, json: found.json(), html: found.html, scenario, number)
+        return found.holds > 0
+    }
+
+    private func write(text: String, json: String, html: String, _ scenario: Scenario, _ number: Int) throws {
+        if self.output.json == "-" { print(json) } else { print(text) }
+        if let path = self.output.json, path != "-" { try self.write(json + "\n", to: path, number) }
+        if let path = self.output.html { try self.write(html, to: path, number) }
+    }
+
+    private func write(_ text: String, to path: String, _ number: Int) throws {
+        var path = path
+        if self.count > 1 {
+            // report.html becomes report-2.html.
+            let file = path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex
+            let dot = path[file...].lastIndex(of: ".") ?? path.endIndex
+            path.insert(contentsOf: "-\(number + 1)", at: dot)
+        }
+        do {
+            try text.write(toFile: path, atomically: true, encoding: .utf8)
+        } catch { throw UsageError("cannot write \(path): \(error.localizedDescription)") }
+    }
+}
