@@ -86,6 +86,17 @@ struct LayerRates: ~Copyable {
         return unsafe meters[spatial * 4 + temporal].isPresent(at: now)
     }
 
+    /// What all layers together take; `nil` = not known yet, or nothing comes.
+    func whole(at now: Instant) -> Bitrate? {
+        guard let meters = unsafe self.meters else { return nil }
+        var highest: Bitrate?
+        for temporal in 0..<4 where self.isPresent(spatial: self.topSpatial, temporal: temporal, at: now) {
+            guard let bitrate = unsafe meters[self.topSpatial * 4 + temporal].bitrate(at: now) else { continue }
+            highest = max(highest ?? .zero, bitrate)
+        }
+        return highest
+    }
+
     /// Adds the operating points of this stream to a request.
     ///
     /// - Parameters:

@@ -35,14 +35,16 @@ extension MediaRouter {
         unsafe bandwidth.pointee.allocationReason = .bandwidth
         unsafe bandwidth.pointee.summary = summary
         unsafe bandwidth.pointee.allocatedFor = summary.allocated
-        let goal = unsafe bandwidth.pointee.goal(summary, raised: raised.bitrate, over: estimate.bitrate)
-        unsafe self.setGoal(goal, session, bandwidth, at: now)
+        var goal = unsafe bandwidth.pointee.goal(summary, raised: raised.bitrate, over: estimate.bitrate)
         var index = 0
         for leg in unsafe Each(session.pointee.legs) {
             guard index < count, unsafe leg.pointee.takesPartInAllocation else { continue }
+            let others = summary.allocated.bitsPerSecond - decisions[index].bitrate.bitsPerSecond
+            unsafe self.raise(&goal, for: leg, besides: audio.bitsPerSecond + max(others, 0))
             unsafe self.carryOut(decisions[index], leg: leg, estimate: estimate, reason: reason, at: now)
             index += 1
         }
+        unsafe self.setGoal(goal, session, bandwidth, at: now)
     }
 
     private mutating func setGoal(

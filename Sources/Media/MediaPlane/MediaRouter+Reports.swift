@@ -155,6 +155,22 @@ extension MediaRouter {
         self.counters.keyFrameRequestsOut &+= 1
     }
 
+    /// REMB: the publisher is to send no more than this in all (draft-alvestrand-rmcat-remb-03 §2.2).
+    mutating func sendMaximumBitrate(
+        _ bitrate: Bitrate,
+        to session: SessionPointer,
+        about media: SSRC,
+        isReduced: Bool
+    ) {
+        let slot = unsafe self.egress.nextSlot()
+        var writer = unsafe RTCPWriter(MutableRawSpan(_unsafeBytes: Self.room(slot)))
+        unsafe Self.begin(&writer, session: session, isReduced: isReduced)
+        let sources: InlineArray<1, SSRC> = [media]
+        _ = unsafe writer.appendMaximumBitrate(bitrate, from: session.pointee.rtcpSSRC, ssrcs: sources.span)
+        let length = writer.count
+        unsafe self.seal(length, in: slot, to: session)
+    }
+
     // MARK: To subscribers
 
     /// A sender report of one leg, in its own time line, from the publisher's capture clock (RFC 3550 §6.4.1).

@@ -40,6 +40,8 @@ struct Session: ~Copyable {
     var extensions = HeaderExtensionMap()
     /// By payload type: what kind of packet it is, and of which section when that is unambiguous.
     var tracks: [TrackPointer] = unsafe []
+    /// What its only video may take, where that has no layers. REMB is about all that it sends, so it outlives the track.
+    var publisherLimit = PublisherLimit()
     var routes = InlineArray<32, InboundRoute>(repeating: InboundRoute())
     var feedback = TransportFeedbackRecorder()
     var feedbackBuilder: TransportFeedbackBuilder

@@ -37,6 +37,8 @@ struct Track: ~Copyable {
     var layerCount = 1
     /// The publisher repeats what it is asked for.
     private(set) var usesNACK = false
+    /// The publisher heeds REMB.
+    private(set) var takesMaximumBitrate = false
     var isMuted = false
     var purpose = TrackPurpose.camera
     var speechRole = SpeechRole.silent
@@ -97,6 +99,7 @@ struct Track: ~Copyable {
     mutating func apply(_ section: NegotiatedSection) -> Bool {
         self.section = section
         self.usesNACK = section.codecs.contains { $0.feedback.contains(.nack) }
+        self.takesMaximumBitrate = section.codecs.contains { $0.feedback.contains(.receiverEstimate) }
         for index in 0..<128 { self.formats[index] = Format() }
         for codec in section.codecs where codec.payloadType < 128 {
             let payload = PayloadFormat(codec.codec)

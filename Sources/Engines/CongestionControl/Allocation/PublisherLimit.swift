@@ -4,8 +4,8 @@ public import Basics
 ///
 /// Without it such a viewer sees nothing, or a jerky picture, although the encoder could make one that fits. The best
 /// viewer counts, so nobody gets less than its path carries for another's sake; a publisher with layers is never limited.
-/// After half a second without a whole picture; then down at once, up by 8 % a second, and lifted as soon as somebody can
-/// take all that was published before, or nobody watches. Bounds: 150 kbit/s and what is published.
+/// After half a second without a whole picture; then down at once, up by 8 % a second, and lifted when somebody could
+/// take all that was published before for two seconds, or nobody watches. At least 150 kbit/s.
 @usableFromInline package struct PublisherLimit: BitwiseCopyable, Sendable {
     /// Below this no encoder makes a picture worth watching.
     private static let least = Bitrate.kbps(150)
@@ -14,10 +14,10 @@ public import Basics
     private static let growth: Int64 = 108
     /// In per cent of the limit: less is no change.
     private static let notice: Int64 = 97
-    /// In per cent of what is published: a limit with so much room holds nobody back.
-    private static let ample: Int64 = 130
     /// In per cent of what was published before the limit: one viewer can take all of it again.
     private static let enough: Int64 = 105
+    /// For so long it must be thought to: a probe may say too much, and the end of a limit brings all of it back at once.
+    private static let proof = Nanoseconds.seconds(2)
     /// An estimate that dips is no reason.
     private static let patience = Nanoseconds.milliseconds(500)
     /// How often the end of a limit is told.
@@ -28,8 +28,15 @@ public import Basics
     /// What was published before there was a limit.
     private var publishedBefore = Bitrate.zero
     private var unservedSince: Instant?
+    private var enoughSince: Instant?
     private var toldAt: Instant?
     private var liftsLeft = 0
+
+    /// What one viewer's path must carry for the limit to end; `nil` = there is none.
+    package var wanted: Bitrate? {
+        guard self.bitrate != nil else { return nil }
+        return Bitrate(bitsPerSecond: self.publishedBefore.bitsPerSecond * Self.enough / 100)
+    }
 
     package init() {}
 
@@ -41,15 +48,16 @@ public import Basics
 
     /// Decides; call some times a second.
     /// - Parameters:
-    ///   - carried: what the best viewer's path has for this track; `nil` = nobody watches, or somebody's path is not known.
-    ///   - published: what the track takes now; `nil` = not measured.
-    ///   - isUnserved: nobody who watches is sent all of it.
+    ///   - carried: what the best viewer's path has for this track; `nil` = there is nothing to limit: nobody
+    ///     watches, or somebody's path is not known.
+    ///   - published: what the track takes now; `nil` = not measured, or nothing comes: no limit begins.
+    ///   - isUnserved: nobody who watches is sent all of it; of no matter while there is a limit.
     /// - Returns: what to tell now, if anything.
     package mutating func update(carried: Bitrate?, published: Bitrate?, isUnserved: Bool, at now: Instant) -> Order? {
-        guard let carried, let published else { return self.lift(at: now) }
+        guard let carried else { return self.lift(at: now) }
         let wish = max(carried, Self.least)
         guard let current = self.bitrate else {
-            guard isUnserved, wish < published else {
+            guard let published, isUnserved, wish < published else {
                 self.unservedSince = nil
                 return self.repeatLift(at: now)
             }
@@ -59,9 +67,14 @@ public import Basics
             self.publishedBefore = published
             return self.tell(wish, at: now)
         }
-        if wish.bitsPerSecond * 100 >= self.publishedBefore.bitsPerSecond * Self.enough { return self.lift(at: now) }
-        // The encoder does not use what it may.
-        if !isUnserved, published.bitsPerSecond * Self.ample < current.bitsPerSecond * 100 { return self.lift(at: now) }
+        // What it sends now says nothing: encoders move in steps, and a still scene takes little.
+        if let wanted = self.wanted, wish >= wanted {
+            let since = self.enoughSince ?? now
+            self.enoughSince = since
+            if now - since >= Self.proof { return self.lift(at: now) }
+        } else {
+            self.enoughSince = nil
+        }
         if wish.bitsPerSecond * 100 < current.bitsPerSecond * Self.notice { return self.tell(wish, at: now) }
         guard self.isDue(at: now) else { return nil }
         let grown = Bitrate(bitsPerSecond: current.bitsPerSecond * Self.growth / 100)
@@ -79,6 +92,7 @@ public import Basics
 
     private mutating func lift(at now: Instant) -> Order? {
         self.unservedSince = nil
+        self.enoughSince = nil
         if self.bitrate != nil {
             self.bitrate = nil
             self.toldAt = nil
