@@ -248,7 +248,11 @@ let package = Package(
         tests("Engines", "Audio", ["Basics", "Audio"]),
         tests("Engines", "Forwarding", ["Basics", "RTP", "CongestionControl", "Forwarding"]),
         tests("Engines", "Negotiation", ["Basics", "RTP", "SDP", "Negotiation"]),
-        tests("Media", "MediaPlane", ["Basics", "CLinux", "MediaControl", "MediaPlane", "Negotiation"]),
+        tests(
+            "Media",
+            "MediaPlane",
+            ["Basics", "CLinux", "CongestionControl", "MediaControl", "MediaPlane", "Negotiation"]
+        ),
         .target(
             name: "ControlTestSupport",
             dependencies: [

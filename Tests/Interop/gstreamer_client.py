@@ -1,9 +1,9 @@
 """GStreamer's webrtcbin as a client of WHIP and WHEP. Runs with the system's Python, which has GStreamer's bindings:
 
-    /usr/bin/python3 gstreamer_client.py check
-    /usr/bin/python3 gstreamer_client.py publish|play URL VP8|H264
+    /usr/bin/python3 gstreamer_client.py check [H265]
+    /usr/bin/python3 gstreamer_client.py publish|play URL VP8|H264|H265
 
-`check` names what is not installed, and ends with 1 if there is such. Else: prints a JSON line each half second: frames
+`check` names what is not installed (for the codecs behind it too), and ends with 1 if there is such. Else: prints a JSON line each half second: frames
 and sounds that came, the picture's size, the state. Sends its offer when standard input says so with a line; ends its
 session and itself at the end of standard input.
 """
@@ -25,14 +25,18 @@ ENCODERS = {
     "VP8": "vp8enc deadline=1 target-bitrate=800000 keyframe-max-dist=300 ! rtpvp8pay picture-id-mode=15-bit pt=96",
     "H264": "openh264enc bitrate=800000 gop-size=300 complexity=low ! video/x-h264,profile=constrained-baseline "
             "! rtph264pay config-interval=-1 aggregate-mode=zero-latency pt=96",
+    "H265": "x265enc bitrate=800 key-int-max=300 speed-preset=ultrafast tune=zerolatency "
+            "! video/x-h265,profile=main ! h265parse ! rtph265pay config-interval=-1 aggregate-mode=zero-latency pt=96",
 }
 DECODERS = {
     "VP8": "rtpvp8depay ! vp8dec", "H264": "rtph264depay ! h264parse ! openh264dec", "OPUS": "rtpopusdepay ! opusdec",
+    "H265": "rtph265depay ! h265parse ! avdec_h265",
 }
 CAPS = {
     "VP8": "application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000,rtcp-fb-nack-pli=true",
     "H264": "application/x-rtp,media=video,encoding-name=H264,payload=96,clock-rate=90000,packetization-mode=(string)1,"
             "profile-level-id=(string)42e01f,rtcp-fb-nack-pli=true",
+    "H265": "application/x-rtp,media=video,encoding-name=H265,payload=96,clock-rate=90000,rtcp-fb-nack-pli=true",
     "OPUS": "application/x-rtp,media=audio,encoding-name=OPUS,payload=97,clock-rate=48000,encoding-params=(string)2",
 }
 
@@ -157,13 +161,16 @@ class Session:
         self.pipeline.set_state(Gst.State.NULL)
 
 
+#: By codec; the others are of every codec.
+FOR_CODEC = {"H265": ["x265enc", "rtph265pay", "rtph265depay", "h265parse", "avdec_h265"]}
 ELEMENTS = ["webrtcbin", "nicesrc", "dtlssrtpenc", "srtpenc", "vp8enc", "vp8dec", "rtpvp8pay", "openh264enc", "openh264dec",
             "h264parse", "opusenc", "opusdec", "rtpopuspay", "videotestsrc", "audiotestsrc"]
 
 if __name__ == "__main__":
     Gst.init(None)
-    if sys.argv[1:] == ["check"]:
-        missing = [name for name in ELEMENTS if Gst.ElementFactory.find(name) is None]
+    if sys.argv[1] == "check":
+        wanted = ELEMENTS + [name for codec in sys.argv[2:] for name in FOR_CODEC.get(codec, [])]
+        missing = [name for name in wanted if Gst.ElementFactory.find(name) is None]
         print(" ".join(missing))
         sys.exit(1 if missing else 0)
     Session(*sys.argv[1:4]).run()

@@ -72,10 +72,10 @@ class GStreamer:
             assert deleted == [200], f"DELETE was answered with {deleted or self.last}"
 
 
-async def needs_gstreamer():
+async def needs_gstreamer(*codecs):
     try:
         process = await asyncio.create_subprocess_exec(
-            PYTHON, PROGRAM, "check", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            PYTHON, PROGRAM, "check", *codecs, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
     except FileNotFoundError:
         raise Skipped(f"there is no {PYTHON}") from None
@@ -142,3 +142,29 @@ async def chromium_vp8_to_gstreamer(run):
 @scenario("Chromium publishes H.264 by WHIP and GStreamer plays by WHEP", timeout=90)
 async def chromium_h264_to_gstreamer(run):
     await plays(run, "H264")
+
+
+@scenario("GStreamer publishes H.265 by WHIP and another plays by WHEP", timeout=90)
+async def gstreamer_h265(run):
+    """No browser here has the codec: a room offers it where its operator says so."""
+    await needs_gstreamer("H265")
+    server = await run.server(media_host=own_address(), arguments=["--rooms-codecs", "opus,h265"])
+    async with GStreamer(run, "publish", f"{server.url}/whip/gst/pipeline", "H265") as sender:
+        await sender.ready()
+        sender.post()
+        await sender.until(lambda said: said.get("state") == "connected", "connected")
+        async with GStreamer(run, "play", f"{server.url}/whep/gst", "H265") as player:
+            await player.ready()
+            started = time.monotonic()
+            player.post()
+            await player.until(lambda said: said.get("video", 0) > 10 and said.get("audio", 0) > 10, "playing")
+            run.fact(f"playing {time.monotonic() - started:.1f} s after the offer")
+            first = player.last
+            await asyncio.sleep(8)
+            last = player.last
+            seconds = last["at"] - first["at"]
+            rates = {kind: (last[kind] - first[kind]) / seconds for kind in ("video", "audio")}
+            run.fact(f"GStreamer decoded {rates['video']:.1f} fps of {last['size']}, "
+                     f"{rates['audio']:.0f} sounds per second")
+            assert rates["video"] > 20, f"{rates['video']:.1f} frames per second"
+            assert rates["audio"] > 45, f"{rates['audio']:.1f} sounds of 20 ms per second"

@@ -2,6 +2,8 @@
 import asyncio
 
 from harness import assert_quiet, click_join, has_flowing, meet, numbers, open_meeting, scenario, watch
+from scenarios_bandwidth import join
+from signalling import Client
 
 
 async def call(run, first_browser, second_browser):
@@ -257,6 +259,61 @@ async def subscriptions(run):
     await grace.until(f"{track}.mid !== null", 5, "the track on an m-line")
     await watch(run, grace, seconds=4, warm_up=1)
     assert_quiet(ada, grace)
+
+
+def silent_offer(number):
+    """Of a microphone and a camera from which nothing comes."""
+    fingerprint = ":".join(["AB"] * 31 + [f"{number:02X}"])
+    text = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=group:BUNDLE 0 1", "a=ice-ufrag:abcd",
+            "a=ice-pwd:abcdefghijklmnopqrstuvwx", "a=setup:active", f"a=fingerprint:sha-256 {fingerprint}"]
+    for mid, (kind, codec) in enumerate((("audio 9 UDP/TLS/RTP/SAVPF 111", "111 opus/48000/2"),
+                                         ("video 9 UDP/TLS/RTP/SAVPF 96", "96 VP8/90000"))):
+        text += [f"m={kind}", "c=IN IP4 0.0.0.0", f"a=mid:{mid}", "a=sendonly", "a=rtcp-mux", f"a=rtpmap:{codec}"]
+    return "\r\n".join(text) + "\r\n"
+
+
+async def bound(page, kind):
+    return await page.evaluate(
+        "[...window.sluice.room.tracks.values()]"
+        f".filter((track) => track.kind === '{kind}' && track.mid !== null).length"
+    )
+
+
+# An offer may have 64 KiB, which Chromium fills with eleven people if every m-line has all of its codecs.
+@scenario("Who comes into a crowd has an m-line for every voice, and for as many cameras as an offer holds", timeout=90)
+async def crowd(run):
+    server = await run.server()
+    crowd = []
+
+    async def come(count):
+        for number in range(len(crowd), len(crowd) + count):
+            crowd.append(await run.stack.enter_async_context(Client(server.url)))
+            await crowd[-1].join("crowd", f"Guest {number}")
+            await crowd[-1].ask("offer", {"sdp": silent_offer(number)})
+
+    await come(18)
+    browsers = await asyncio.gather(run.chromium(), run.firefox())
+    pages = [await run.room_page(browser, server) for browser in browsers]
+    for page in pages:
+        await join(page, "crowd", page.browser.name)
+        await page.until("[...window.sluice.room.tracks.values()].filter((track) => track.mid !== null).length === 36",
+                         10, "all voices and cameras of 18 people")
+    await come(26)
+    for page in pages:
+        await page.until("[...window.sluice.room.tracks.values()]"
+                         ".filter((track) => track.kind === 'audio' && track.mid !== null).length === 44",
+                         20, "the voices of 44 people")
+    await asyncio.sleep(1)
+    cameras = [await bound(page, "video") for page in pages]
+    run.fact(f"of 44 cameras {cameras[0]} in Chromium, {cameras[1]} in Firefox")
+    assert min(cameras) >= 18, f"{cameras} cameras are there"
+    # The m-lines of those who leave go to cameras that waited.
+    for client in crowd[:6]:
+        await client.tell("leave", {})
+    for page, before in zip(pages, cameras):
+        await page.until(f"[...window.sluice.room.tracks.values()].filter((track) => track.kind === 'video'"
+                         f" && track.mid !== null).length >= {min(before, 38)}", 10, "the cameras that waited")
+    assert_quiet(*pages)
 
 
 @scenario("Errors are told in words: a full room, a refused token, no server")

@@ -16,7 +16,7 @@ import Testing
 
     /// - Parameters:
     ///   - apart: between joiners.
-    ///   - all: a request for one layer makes a key frame of all, as Chromium's VP8 encoder does.
+    ///   - all: a request for one layer makes a key frame of all, and the next 300 ms go unheard (libwebrtc).
     private static func room(seed: UInt64, joiners: Int, apart: Nanoseconds, all: Bool) throws -> Outcome {
         let call = SimulatedCall(impairment: .init(delay: .milliseconds(20)), seed: seed)
         let publisher = call.addClient()
@@ -28,30 +28,30 @@ import Testing
         camera.payloadSize = 560
         camera.keyFrameFactor = 3
         var outcome = Outcome()
-        func film(_ now: Instant) {
+        camera.isLibwebrtc = all
+        call.run(for: .seconds(3)) { camera.film(in: call, at: $0) }
+        let before = camera.pictureLossReceived
+        var clients: [SimulatedClient] = []
+        var joined: [Instant?] = []
+        func look(_ now: Instant) {
             camera.film(in: call, at: now)
-            if all, camera.layers.contains(where: \.needsKeyFrame) {
-                for index in camera.layers.indices { camera.layers[index].needsKeyFrame = true }
+            for index in clients.indices where joined[index] == nil && clients[index].isConnected {
+                joined[index] = now
             }
         }
-        call.run(for: .seconds(3)) { film($0) }
-        let before = camera.pictureLossReceived
-        var members: [(client: SimulatedClient, joined: Instant)] = []
         for _ in 0..<joiners {
             let client = call.addClient()
             let mid = client.add(.video, direction: .receive)
             try call.negotiate(client)
             try call.bind(publisher, uplink, to: client, mid)
-            var joined: Instant?
-            call.run(for: apart) { now in
-                film(now)
-                if joined == nil, client.isConnected { joined = now }
-            }
-            members.append((client, try #require(joined)))
+            clients.append(client)
+            joined.append(nil)
+            call.run(for: apart) { look($0) }
         }
-        call.run(for: .seconds(10)) { film($0) }
+        call.run(for: .seconds(10)) { look($0) }
         outcome.requests = camera.pictureLossReceived - before
-        for (client, joined) in members {
+        for (client, joined) in zip(clients, joined) {
+            let joined = try #require(joined)
             let first = try #require(client.packets.first)
             outcome.firstPictures.append(first.at - joined)
             outcome.topLayers.append(
@@ -61,6 +61,21 @@ import Testing
             )
         }
         return outcome
+    }
+
+    /// The first of them waits for a moment with its wish for the top layer, since the others have just come.
+    @Test(arguments: [false, true])
+    func `four joiners within a third of a second see a picture at once, and share one request for the top layer`(
+        all: Bool
+    ) throws {
+        let seed: UInt64 = 602
+        let outcome = try Self.room(seed: seed, joiners: 4, apart: .milliseconds(100), all: all)
+        #expect(outcome.requests <= 3, "\(outcome.requests) requests, seed \(seed)")
+        #expect(outcome.firstPictures.allSatisfy { $0 < .milliseconds(300) }, "\(outcome.firstPictures), seed \(seed)")
+        #expect(
+            outcome.topLayers.allSatisfy { ($0 ?? .seconds(100)) < .milliseconds(900) },
+            "\(outcome.topLayers), seed \(seed)"
+        )
     }
 
     /// One for the layer that a joiner starts with, unless it is kept, and one for the layer that its path turns out to

@@ -32,7 +32,7 @@ import Testing
             let isThere = await call.run { near.packets.count > nearCount && far.packets.count > farCount }
             guard isThere else {
                 Issue.record("packet \(film.sequence) is at neither or one only")
-                break
+                return await call.stop()
             }
         }
         // Several at once, but no more than a socket's buffer holds while the machine is busy.
@@ -42,7 +42,7 @@ import Testing
             let isThere = await call.run { near.packets.count == expected && far.packets.count == expected }
             guard isThere else {
                 Issue.record("\(near.packets.count) and \(far.packets.count) packets of \(expected)")
-                break
+                return await call.stop()
             }
         }
         let areTheSame = near.packets.map { $0.payload.dropFirst(4) } == far.packets.map { $0.payload.dropFirst(4) }

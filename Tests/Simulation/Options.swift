@@ -12,7 +12,7 @@ struct Options: Sendable {
           --output      also writes the table to a file
           --verbose     prints what happened in bins of 100 ms as CSV, of one seed (--seed N), and no table
           --mutations   turns each rule off in turn and tells which rows miss their goals
-          --soak        N random scenarios
+          --soak        N random scenarios, from seed --from
         """
 
     var only: [String] = []

@@ -7,12 +7,12 @@ enum Soak {
     private static let fuzzReports = 10_000
 
     /// - Returns: whether all is well.
-    static func run(_ count: Int, rules: EstimatorRules, threads: Int?) -> Bool {
-        let results = Runner.parallel(count, threads: threads) {
-            RandomScenario(seed: UInt64($0 + 1)).run(rules: rules)
+    static func run(_ count: Int, options: Options) -> Bool {
+        let results = Runner.parallel(count, threads: options.threads) {
+            RandomScenario(seed: options.firstSeed + UInt64($0)).run(rules: options.rules)
         }
-        let violations = Runner.parallel(Self.fuzzRuns, threads: threads) {
-            fuzzFeedback(count: Self.fuzzReports, seed: UInt64($0 + 1), rules: rules)
+        let violations = Runner.parallel(Self.fuzzRuns, threads: options.threads) {
+            fuzzFeedback(count: Self.fuzzReports, seed: UInt64($0 + 1), rules: options.rules)
         }
         let utilisation = FigureSummary(results.map { .atLeast("utilisation", $0.utilisation, 0.6) })
         let delay = FigureSummary(results.map { .atMost("p95 of the queue ms", $0.delay95, 250) })

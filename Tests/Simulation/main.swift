@@ -4,7 +4,7 @@ guard let options = Options(Array(CommandLine.arguments.dropFirst())) else {
     print(Options.usage)
     exit(2)
 }
-if let count = options.soak { exit(Soak.run(count, rules: options.rules, threads: options.threads) ? 0 : 1) }
+if let count = options.soak { exit(Soak.run(count, options: options) ? 0 : 1) }
 let scenarios = Scenario.all.filter { $0.isSelected(by: options.only) }
 guard !scenarios.isEmpty else {
     print("no such row; there are: " + Scenario.all.map(\.id).joined(separator: " "))

@@ -1,4 +1,5 @@
 package import Basics
+package import RTP
 
 /// A network in virtual time: datagrams between addresses, with loss, delay, jitter, reordering and duplication.
 ///
@@ -37,6 +38,8 @@ package struct SimulatedNetwork {
         package let from: TransportAddress
         package let to: TransportAddress
         package let at: Instant
+        /// The ECN bits of its IP header.
+        package let mark: ECNMark
         fileprivate let order: Int
     }
 
@@ -77,24 +80,33 @@ package struct SimulatedNetwork {
         _ bytes: [UInt8],
         from: TransportAddress,
         to: TransportAddress,
+        mark: ECNMark,
         at now: Instant
     ) -> Bool {
         guard let start = self.links[to]?.start else { return false }
         let time = max((now - start).count / 1_000, 0)
         let wireBytes = bytes.count + SimulatedPacket.headerBytes
         guard let outcome = self.links[to]?.link.send(bytes: wireBytes, at: time) else { return false }
-        guard case .arrives(let arrival, _, _) = outcome else {
+        guard case .arrives(let arrival, _, let isMarked) = outcome else {
             self.lostCount += 1
             return true
         }
         self.sentCount += 1
         let instant = start + .microseconds(arrival)
-        self.push(Delivery(bytes: bytes, from: from, to: to, at: instant, order: self.sentCount))
+        let told = isMarked && mark != .notCapable ? .congestionExperienced : mark
+        self.push(Delivery(bytes: bytes, from: from, to: to, at: instant, mark: told, order: self.sentCount))
         return true
     }
 
-    package mutating func send(_ bytes: [UInt8], from: TransportAddress, to: TransportAddress, at now: Instant) {
-        if self.sendOverLink(bytes, from: from, to: to, at: now) { return }
+    /// - Parameter mark: its ECN bits; a link that marks makes `congestionExperienced` of those that are capable.
+    package mutating func send(
+        _ bytes: [UInt8],
+        from: TransportAddress,
+        to: TransportAddress,
+        mark: ECNMark = .notCapable,
+        at now: Instant
+    ) {
+        if self.sendOverLink(bytes, from: from, to: to, mark: mark, at: now) { return }
         let path = self.overrides[from] ?? self.overrides[to] ?? self.impairment
         let copies = self.random.chance(path.duplication) ? 2 : 1
         for _ in 0..<copies {
@@ -108,7 +120,7 @@ package struct SimulatedNetwork {
             }
             if self.random.chance(path.reordering) { arrival = arrival + path.delay }
             self.sentCount += 1
-            self.push(Delivery(bytes: bytes, from: from, to: to, at: arrival, order: self.sentCount))
+            self.push(Delivery(bytes: bytes, from: from, to: to, at: arrival, mark: mark, order: self.sentCount))
         }
     }
 

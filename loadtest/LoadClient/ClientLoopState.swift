@@ -64,6 +64,7 @@ struct ClientLoopState: ~Copyable {
         var native = cl_address(high: address.high, low: address.low, scope: address.scope, port: 0)
         let descriptor = unsafe cl_udp_socket(&native, 1 << 20, 1 << 20)
         guard descriptor >= 0 else { throw .noSocket(errno: -descriptor) }
+        if !plan.readsMerged { cl_receive_apart(descriptor) }
         let port = UInt16(truncatingIfNeeded: cl_socket_local_port(descriptor))
         let group = min(max(plan.group, 0), Self.largestGroup)
         while self.latencies.count <= group {

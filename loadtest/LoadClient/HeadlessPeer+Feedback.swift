@@ -84,26 +84,18 @@ extension HeadlessPeer {
 
     private func sendReports(at now: Instant, into egress: inout LoopEgress) {
         if !self.streams.isEmpty {
-            var blocks = InlineArray<31, ReportBlock>(
-                repeating: ReportBlock(
-                    ssrc: SSRC(0),
-                    fractionLost: 0,
-                    cumulativeLost: 0,
-                    extendedHighestSequenceNumber: 0,
-                    jitter: 0,
-                    lastSenderReport: 0,
-                    delaySinceLastSenderReport: 0
-                )
-            )
+            var blocks = InlineArray<31, ReportBlock>(repeating: .empty)
             var count = 0
+            let clock = egress.clock
             for stream in self.streams.values where stream.report.packetsReceived > 0 && count < 31 {
                 blocks[count] = stream.makeReportBlock(at: now)
                 count += 1
             }
             self.sendRTCP(at: now, into: &egress) { writer in
-                guard writer.appendReceiverReport(from: self.rtcpSSRC, blocks: blocks.span.extracting(first: count))
+                guard writer.appendReceiverReport(from: self.rtcpSSRC, blocks: blocks.span.extracting(first: count)),
+                    writer.appendSourceDescription(of: self.rtcpSSRC, cname: "sluice-load")
                 else { return false }
-                return writer.appendSourceDescription(of: self.rtcpSSRC, cname: "sluice-load")
+                return writer.appendReceiverReferenceTime(clock.ntp(at: now), from: self.rtcpSSRC)
             }
         }
         self.sendSenderReports(at: now, into: &egress)

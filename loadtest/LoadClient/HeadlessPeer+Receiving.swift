@@ -1,5 +1,6 @@
 import Basics
 import CongestionControl
+import Forwarding
 import RTP
 
 extension HeadlessPeer {
@@ -94,6 +95,9 @@ extension HeadlessPeer {
                 }
                 self.report.retransmissionsAsked += UInt64(count)
                 for index in 0..<count { self.resend(numbers[index], of: media, at: now, into: &egress) }
+            case .extendedReport:
+                guard let echo = view.receiverReferenceEcho, echo.receiver == self.rtcpSSRC else { continue }
+                self.report.noteEcho(of: echo.lastReport, delay: echo.delay, ntpNow: egress.clock.ntp(at: now))
             default: break
             }
         }

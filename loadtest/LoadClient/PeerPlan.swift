@@ -16,6 +16,8 @@ package struct PeerPlan: Sendable {
     package var group = 0
     /// Whether nothing is to be expected on an m-line before the signalling has said so.
     package var bindsLater = false
+    /// Whether the kernel may hand over as one what left the server as one message (UDP_GRO).
+    package var readsMerged = true
 
     package init(
         video: VideoProfile? = nil,

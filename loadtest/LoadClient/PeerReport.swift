@@ -10,6 +10,9 @@ package struct PeerReport: Sendable, Equatable {
     package var firstMediaAfter: Nanoseconds?
     /// From then to the first packet of a key frame.
     package var firstKeyFrameAfter: Nanoseconds?
+    /// To the server and back, smoothed, as its echoes of our reference times tell (RFC 3611 §4.5): also of a peer that only
+    /// receives. `nil` before the first; the wait in the server is not part of it.
+    package var roundTripTime: Nanoseconds?
     /// Why the session is over; `nil` while it goes on.
     package var end: String?
     /// Of `PeerPlan`.
@@ -25,6 +28,20 @@ package struct PeerReport: Sendable, Equatable {
     package var retransmissionsAsked: UInt64 = 0
 
     package init() {}
+}
+
+extension PeerReport {
+    /// The echo of a reference time that this peer had sent (RFC 3611 §4.5): now less when it was sent, less how long it lay.
+    /// - Parameters:
+    ///   - sent: the middle 32 bits of that time.
+    ///   - delay: in 1/65536 s.
+    package mutating func noteEcho(of sent: UInt32, delay: UInt32, ntpNow: NTPTime) {
+        // A clock that was set meanwhile makes it negative.
+        let units = Int32(bitPattern: UInt32(truncatingIfNeeded: ntpNow.rawValue >> 16) &- sent &- delay)
+        guard units >= 0 else { return }
+        let sample = Nanoseconds(Int64(units) * 1_000_000_000 / 65_536)
+        self.roundTripTime = self.roundTripTime.map { $0 + (sample - $0) / 8 } ?? sample
+    }
 }
 
 /// One stream that a peer receives.

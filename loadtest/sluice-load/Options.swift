@@ -8,15 +8,25 @@ struct ServerOptions: ParsableArguments {
     var url = "http://127.0.0.1:8080"
     @Option(help: "Where the server's /metrics is; nothing is said of the server without it. `none` does not ask.")
     var metrics = "http://127.0.0.1:8081"
+    @Option(help: "Process of the server, on this machine: its CPU and memory are read from /proc, not from /metrics.")
+    var process: Int32?
     @Option(help: "Bearer token for WHIP and WHEP, token of `join` over WebSocket.")
     var token: String?
     @Flag(name: .customLong("insecure"), help: "Accept any TLS certificate.")
     var acceptsAnyCertificate = false
     @Option(help: "Address that the clients' UDP sockets are bound to.")
     var bind = "127.0.0.1"
+    @Flag(
+        name: .customLong("gro"),
+        inversion: .prefixedNo,
+        help: "Whether clients read what the server sent as one message as one (UDP_GRO). Browsers do not."
+    )
+    var readsMerged = true
     @Option(help: "Path of WHIP; ROOM and IDENTITY are filled in.")
     var whip = "/whip/ROOM/IDENTITY"
-    @Option(help: "Path of WHEP; ROOM and IDENTITY (of the publisher) are filled in.")
+    @Option(
+        help: "Path of WHEP; ROOM and IDENTITY (of the publisher) are filled in. Without IDENTITY: one session for all."
+    )
     var whep = "/whep/ROOM/IDENTITY"
     @Option(name: .customLong("room-prefix"), help: "Rooms are called so, with a number.")
     var roomPrefix = "load"
@@ -32,6 +42,8 @@ struct ServerOptions: ParsableArguments {
             if metrics == nil { throw UsageError("--metrics '\(self.metrics)' is no HTTP address; or none") }
         }
         var target = RunTarget(server: server, metrics: metrics, bind: bind)
+        target.process = self.process
+        target.readsMerged = self.readsMerged
         target.token = self.token
         target.acceptsAnyCertificate = self.acceptsAnyCertificate
         target.whipPath = self.whip

@@ -83,6 +83,9 @@ struct SluiceLoad: AsyncParsableCommand {
         var scenarios: [Scenario] = []
         for path in self.scenarios { scenarios.append(try self.quick.adjust(ScenarioReader.read(path: path))) }
         if scenarios.isEmpty { scenarios.append(try self.quick.scenario()) }
+        for index in scenarios.indices where scenarios[index].transport == .whip {
+            scenarios[index].receivesAtOnce = target.receivesAtOnce
+        }
         let files = ProcessLimits.raiseOpenFiles()
         for scenario in scenarios {
             let needed = scenario.sessions * (scenario.transport == .websocket ? 2 : 1) + 300

@@ -35,6 +35,7 @@ enum FuzzRTCP {
         Self.checkRequests(packet)
         Self.checkNACK(packet)
         Self.checkTransportFeedback(packet)
+        Self.checkCongestionControlFeedback(packet)
     }
 
     /// Writes into memory of 64 KiB and hands out the first packet of what was written.
@@ -191,6 +192,28 @@ enum FuzzRTCP {
                 }
             }
             done += taken
+        }
+    }
+
+    private static func reports(_ feedback: borrowing CongestionControlFeedbackView) -> [PacketReport] {
+        var reports: [PacketReport] = []
+        feedback.forEachPacket { reports.append($0) }
+        return reports
+    }
+
+    private static func checkCongestionControlFeedback(_ packet: borrowing RTCPPacketView) {
+        guard let feedback = packet.congestionControlFeedback, let sender = packet.senderSSRC else { return }
+        let reports = Self.reports(feedback)
+        require(reports.count <= (packet.bytes.byteCount - 12) / 2, "reports are bounded")
+        for report in reports where report.arrival == .none {
+            require(report.mark == .notCapable, "what has not come has no mark")
+        }
+        let timestamp = feedback.timestamp
+        Self.written {
+            $0.appendCongestionControlFeedback(from: sender, about: reports.span, timestamp: timestamp)
+        } _: { copy in
+            guard let view = copy.congestionControlFeedback else { fatalError("our own feedback does not parse") }
+            require(view.timestamp == timestamp && Self.reports(view) == reports, "reports survive")
         }
     }
 }

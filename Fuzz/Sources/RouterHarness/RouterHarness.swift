@@ -27,7 +27,7 @@ package struct RouterHarness: ~Copyable {
         guard let certificates = Self.certificates,
             let egress = EgressQueue(
                 descriptors: [],
-                sink: { bytes, destination, _ in outbox.take(bytes, to: destination) }
+                sink: { bytes, destination, _, _ in outbox.take(bytes, to: destination) }
             )
         else { return nil }
         var configuration = MediaRouter.Configuration(certificate: certificates.server)

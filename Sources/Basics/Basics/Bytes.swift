@@ -44,46 +44,6 @@ extension MutableRawSpan {
     }
 }
 
-/// Bytes ran out before the field that was being read.
-@usableFromInline package struct Truncated: Error, Equatable {
-    package let missingByteCount: Int
-
-    package init(missingByteCount: Int) { self.missingByteCount = missingByteCount }
-}
-
-/// A forward-only, bounds-checked cursor over borrowed bytes; it cannot outlive the packet it reads.
-@usableFromInline package struct ByteReader: ~Escapable {
-    private let bytes: RawSpan
-    package private(set) var offset = 0
-
-    @_lifetime(copy bytes)
-    package init(_ bytes: RawSpan) { self.bytes = bytes }
-
-    package var remaining: Int { self.bytes.byteCount - self.offset }
-
-    private mutating func take(_ count: Int) throws(Truncated) -> Int {
-        guard count >= 0, self.remaining >= count else {
-            throw Truncated(missingByteCount: count - self.remaining)
-        }
-        defer { self.offset += count }
-        return self.offset
-    }
-
-    package mutating func readUInt8() throws(Truncated) -> UInt8 { self.bytes.uint8(at: try self.take(1)) }
-    package mutating func readUInt16() throws(Truncated) -> UInt16 { self.bytes.uint16(at: try self.take(2)) }
-    package mutating func readUInt24() throws(Truncated) -> UInt32 { self.bytes.uint24(at: try self.take(3)) }
-    package mutating func readUInt32() throws(Truncated) -> UInt32 { self.bytes.uint32(at: try self.take(4)) }
-    package mutating func readUInt64() throws(Truncated) -> UInt64 { self.bytes.uint64(at: try self.take(8)) }
-
-    /// The range of the next `count` bytes in the span that this reader was made with.
-    package mutating func readRange(_ count: Int) throws(Truncated) -> Range<Int> {
-        let start = try self.take(count)
-        return start..<(start + count)
-    }
-
-    package mutating func skip(_ count: Int) throws(Truncated) { _ = try self.take(count) }
-}
-
 /// Builds a message, big-endian. For control messages only: it grows an array.
 @usableFromInline package struct ByteWriter: Sendable {
     package private(set) var bytes: [UInt8]

@@ -12,8 +12,9 @@
 #define UDP_GRO 104
 #endif
 
-// Room for SO_RXQ_OVFL, SO_TIMESTAMPNS and UDP_GRO each.
-#define CONTROL_BYTES (CMSG_SPACE(sizeof(uint32_t)) + CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(int)))
+// Room for SO_RXQ_OVFL, SO_TIMESTAMPNS, UDP_GRO, and IP_TOS or IPV6_TCLASS each.
+#define CONTROL_BYTES                                                                                                  \
+    (CMSG_SPACE(sizeof(uint32_t)) + CMSG_SPACE(sizeof(struct timespec)) + 2 * CMSG_SPACE(sizeof(int)))
 // Datagrams that the kernel may hand over as one message.
 #define MAX_COALESCED 64
 
@@ -33,6 +34,8 @@ struct cl_receive_batch {
     struct sockaddr_storage *sources;
     uint8_t (*control)[CONTROL_BYTES];
     int64_t *times;
+    // The ECN bits of each message: the kernel puts only datagrams of the same bits together.
+    uint8_t *marks;
     // Of each message: the size of its datagrams, 0 = it is one.
     int *segment_sizes;
     struct cl_received *received;
@@ -50,10 +53,11 @@ cl_receive_batch *cl_receive_batch_make(int count, int stride) {
     batch->sources = calloc(count, sizeof *batch->sources);
     batch->control = calloc(count, sizeof *batch->control);
     batch->times = calloc(count, sizeof *batch->times);
+    batch->marks = calloc(count, sizeof *batch->marks);
     batch->segment_sizes = calloc(count, sizeof *batch->segment_sizes);
     batch->received = calloc((size_t)count * MAX_COALESCED, sizeof *batch->received);
     if (!batch->bytes || !batch->messages || !batch->vectors || !batch->sources || !batch->control || !batch->times
-        || !batch->segment_sizes || !batch->received) {
+        || !batch->marks || !batch->segment_sizes || !batch->received) {
         cl_receive_batch_free(batch);
         return NULL;
     }
@@ -75,6 +79,7 @@ void cl_receive_batch_free(cl_receive_batch *batch) {
     free(batch->sources);
     free(batch->control);
     free(batch->times);
+    free(batch->marks);
     free(batch->segment_sizes);
     free(batch->received);
     free(batch);
@@ -85,18 +90,31 @@ void cl_receive_batch_free(cl_receive_batch *batch) {
 static void read_control(cl_receive_batch *batch, int index, int64_t offset) {
     struct msghdr *message = &batch->messages[index].msg_hdr;
     batch->times[index] = 0;
+    batch->marks[index] = 0;
     batch->segment_sizes[index] = 0;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
-        if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO) {
-            memcpy(&batch->segment_sizes[index], CMSG_DATA(c), sizeof(int));
-        }
-        if (c->cmsg_level != SOL_SOCKET) continue;
-        if (c->cmsg_type == SO_RXQ_OVFL) {
-            memcpy(&batch->overflow, CMSG_DATA(c), sizeof batch->overflow);
-        } else if (c->cmsg_type == SCM_TIMESTAMPNS) {
-            struct timespec time;
-            memcpy(&time, CMSG_DATA(c), sizeof time);
-            batch->times[index] = (int64_t)time.tv_sec * 1000000000 + time.tv_nsec + offset;
+        int class;
+        struct timespec time;
+        switch (c->cmsg_level) {
+        case SOL_SOCKET:
+            if (c->cmsg_type == SO_RXQ_OVFL) {
+                memcpy(&batch->overflow, CMSG_DATA(c), sizeof batch->overflow);
+            } else if (c->cmsg_type == SCM_TIMESTAMPNS) {
+                memcpy(&time, CMSG_DATA(c), sizeof time);
+                batch->times[index] = (int64_t)time.tv_sec * 1000000000 + time.tv_nsec + offset;
+            }
+            break;
+        case SOL_UDP:
+            if (c->cmsg_type == UDP_GRO) memcpy(&batch->segment_sizes[index], CMSG_DATA(c), sizeof(int));
+            break;
+        case IPPROTO_IP:
+            if (c->cmsg_type == IP_TOS) batch->marks[index] = *CMSG_DATA(c) & 3;
+            break;
+        case IPPROTO_IPV6:
+            if (c->cmsg_type != IPV6_TCLASS) break;
+            memcpy(&class, CMSG_DATA(c), sizeof class);
+            batch->marks[index] = class & 3;
+            break;
         }
     }
 }
@@ -150,5 +168,7 @@ void cl_receive_source(const cl_receive_batch *batch, int index, cl_address *out
 int64_t cl_receive_time(const cl_receive_batch *batch, int index) {
     return batch->times[batch->received[index].message];
 }
+
+int cl_receive_mark(const cl_receive_batch *batch, int index) { return batch->marks[batch->received[index].message]; }
 
 uint32_t cl_receive_overflow(const cl_receive_batch *batch) { return batch->overflow; }

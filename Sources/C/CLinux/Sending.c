@@ -15,6 +15,9 @@
 #define MAX_SEGMENTS 64
 #define MAX_MESSAGE_BYTES 65000
 
+// Room for UDP_SEGMENT, and for IP_TOS or IPV6_TCLASS.
+#define CONTROL_BYTES (CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(int)))
+
 struct cl_send_slot {
     // Where it lies in the batch's memory.
     int start;
@@ -27,6 +30,8 @@ struct cl_send_slot {
 struct chain {
     int first;
     int socket;
+    // Of the IP header.
+    int ecn;
     socklen_t address_length;
     struct sockaddr_storage destination;
 };
@@ -36,6 +41,8 @@ struct message {
     // Datagrams in it, and the size of all but the last.
     int segments;
     int size;
+    // Bytes of control that each of its datagrams would have alone.
+    size_t unsegmented;
 };
 
 struct cl_send_batch {
@@ -47,7 +54,7 @@ struct cl_send_batch {
     struct mmsghdr *headers;
     struct message *messages;
     struct iovec *vectors;
-    uint8_t (*control)[CMSG_SPACE(sizeof(uint16_t))];
+    uint8_t (*control)[CONTROL_BYTES];
 };
 
 cl_send_batch *cl_send_batch_make(int count, int stride) {
@@ -104,13 +111,36 @@ void cl_send_begin(cl_send_batch *batch, int index, int fd, const cl_address *to
     struct chain *chain = &batch->chains[batch->chain_count++];
     chain->first = index;
     chain->socket = fd;
+    chain->ecn = 0;
     chain->address_length = cl_to_sockaddr(to, &chain->destination);
     end_slot(batch, index, length);
 }
 
+void cl_send_mark(cl_send_batch *batch, int ecn) { batch->chains[batch->chain_count - 1].ecn = ecn & 3; }
+
 void cl_send_append(cl_send_batch *batch, int index, int previous, int length) {
     batch->slots[previous].next = index;
     end_slot(batch, index, length);
+}
+
+/// Puts one more thing to say to the kernel behind what `header` has of them. `room` is the start of them all.
+static void add_control(struct msghdr *header, uint8_t *room, int level, int type, const void *value, size_t size) {
+    struct cmsghdr *control = (struct cmsghdr *)(room + header->msg_controllen);
+    header->msg_control = room;
+    header->msg_controllen += CMSG_SPACE(size);
+    control->cmsg_level = level;
+    control->cmsg_type = type;
+    control->cmsg_len = CMSG_LEN(size);
+    memcpy(CMSG_DATA(control), value, size);
+}
+
+/// The ECN bits of a message; the other six bits of that byte are 0, as without it.
+static void add_mark(struct msghdr *header, uint8_t *room, const struct chain *chain) {
+    if (chain->destination.ss_family == AF_INET6) {
+        add_control(header, room, IPPROTO_IPV6, IPV6_TCLASS, &chain->ecn, sizeof chain->ecn);
+    } else {
+        add_control(header, room, IPPROTO_IP, IP_TOS, &chain->ecn, sizeof chain->ecn);
+    }
 }
 
 /// Makes one message of a run of slots: equal lengths, of which the last may be shorter. Returns the slot after it.
@@ -142,21 +172,31 @@ static int make_message(cl_send_batch *batch, struct chain *chain, int first, in
         .msg_iov = vectors,
         .msg_iovlen = vector_count,
     };
-    batch->messages[message] = (struct message){chain->socket, segments, size};
+    batch->messages[message] = (struct message){chain->socket, segments, size, 0};
+    if (chain->ecn) add_mark(header, batch->control[message], chain);
+    batch->messages[message].unsegmented = header->msg_controllen;
     if (segments > 1) {
-        header->msg_control = batch->control[message];
-        header->msg_controllen = sizeof batch->control[message];
-        struct cmsghdr *control = CMSG_FIRSTHDR(header);
-        control->cmsg_level = SOL_UDP;
-        control->cmsg_type = UDP_SEGMENT;
-        control->cmsg_len = CMSG_LEN(sizeof(uint16_t));
         uint16_t segment = (uint16_t)size;
-        memcpy(CMSG_DATA(control), &segment, sizeof segment);
+        add_control(header, batch->control[message], SOL_UDP, UDP_SEGMENT, &segment, sizeof segment);
     }
     return slot;
 }
 
-static void count_error(cl_send_result *result, int error, uint32_t datagrams) {
+static void count_error(cl_send_errors *errors, int error) {
+    switch (error) {
+    case EAGAIN: errors->again += 1; break;
+    case ENOBUFS: errors->no_buffers += 1; break;
+    case ENOMEM: errors->no_memory += 1; break;
+    case EMSGSIZE: errors->too_long += 1; break;
+    case ECONNREFUSED: errors->connection_refused += 1; break;
+    case EHOSTUNREACH: errors->host_unreachable += 1; break;
+    case ENETUNREACH: errors->network_unreachable += 1; break;
+    case EPERM: errors->not_permitted += 1; break;
+    default: errors->other += 1; break;
+    }
+}
+
+static void count_dropped(cl_send_result *result, int error, uint32_t datagrams) {
     if (error == EAGAIN || error == ENOBUFS || error == ENOMEM) {
         result->no_room += datagrams;
     } else {
@@ -180,6 +220,8 @@ static void send_apart(cl_send_batch *batch, int message, cl_send_result *result
                 .msg_namelen = whole->msg_namelen,
                 .msg_iov = &bytes,
                 .msg_iovlen = 1,
+                .msg_control = batch->messages[message].unsegmented ? whole->msg_control : NULL,
+                .msg_controllen = batch->messages[message].unsegmented,
             };
             ssize_t sent;
             do {
@@ -189,7 +231,9 @@ static void send_apart(cl_send_batch *batch, int message, cl_send_result *result
                 result->sent += 1;
                 result->messages += 1;
             } else {
-                count_error(result, errno, 1);
+                int error = errno;
+                count_error(&result->errors, error);
+                count_dropped(result, error, 1);
             }
         }
     }
@@ -223,6 +267,7 @@ void cl_send(cl_send_batch *batch, cl_send_result *result) {
         // sendmmsg reports the error of its first message. ECONNREFUSED and the like are an earlier datagram's, come back
         // through ICMP and are cleared by being told: this message is tried once more.
         int error = errno, is_new = last_error == 0;
+        count_error(&result->errors, error);
         last_error = error;
         if (is_new && (error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH)) continue;
         last_error = 0;
@@ -233,7 +278,7 @@ void cl_send(cl_send_batch *batch, cl_send_result *result) {
             if (error == EIO || error == EOPNOTSUPP) batch->segmentation = 0;
             send_apart(batch, index, result);
         } else {
-            count_error(result, error, segments);
+            count_dropped(result, error, segments);
         }
         index += 1;
     }

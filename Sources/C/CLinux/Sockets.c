@@ -35,6 +35,20 @@ int cl_udp_socket(const cl_address *address, int receive_buffer_bytes, int send_
     return fd;
 }
 
+void cl_receive_apart(int fd) {
+    int off = 0;
+    setsockopt(fd, SOL_UDP, UDP_GRO, &off, sizeof off);
+}
+
+int cl_receive_marks(int fd) {
+    int on = 1, family = 0;
+    socklen_t length = sizeof family;
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &length) < 0) return -errno;
+    int result = family == AF_INET6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, &on, sizeof on)
+                                    : setsockopt(fd, IPPROTO_IP, IP_RECVTOS, &on, sizeof on);
+    return result < 0 ? -errno : 0;
+}
+
 static int socket_int(int fd, int option) {
     int value = 0;
     socklen_t length = sizeof value;

@@ -10,6 +10,8 @@ struct AdminAPI: Sendable {
     let directory: RoomDirectory
     let drain: DrainController
 
+    private static let maxBodyBytes = 4_096
+
     func addRoutes(to api: RouterGroup<BasicRequestContext>) {
         let participant = "/rooms/{room}/participants/{participant}"
         api.resource("/rooms", [(.get, { _, _ in try await self.rooms() })])
@@ -115,7 +117,10 @@ struct AdminAPI: Sendable {
 
     /// A JSON object; an empty one where there is no body.
     private func body(of request: Request) async throws -> JSONValue {
-        let buffer = try await request.body.collect(upTo: 4_096)
+        let buffer: ByteBuffer
+        do { buffer = try await request.body.collect(upTo: Self.maxBodyBytes) } catch is NIOTooManyBytesError {
+            throw HTTPError(.contentTooLarge, message: "the body is larger than \(Self.maxBodyBytes) bytes")
+        }
         guard buffer.readableBytes > 0 else { return [:] }
         do throws(JSONError) { return try JSONValue(parsing: Array(buffer.readableBytesView)) } catch {
             throw RoomError(.badMessage, "the body is no JSON: \(error)")

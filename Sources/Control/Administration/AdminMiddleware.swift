@@ -61,7 +61,9 @@ struct AdminErrorMiddleware: RouterMiddleware {
         case .unauthorized: .unauthorized
         case .forbidden: .forbidden
         case .internal: .internalServerError
-        case .badMessage, .roomFull, .sdpInvalid, .sdpUnsupported, .rateLimited, .draining: .badRequest
+        case .roomFull, .draining: .serviceUnavailable
+        case .rateLimited: .tooManyRequests
+        case .badMessage, .sdpInvalid, .sdpUnsupported: .badRequest
         }
     }
 

@@ -60,8 +60,6 @@ struct Conversation {
         if isThere { self.lastN.join(participant) } else { self.lastN.leave(participant) }
     }
 
-    mutating func limitCameras(to count: Int?) { self.lastN.limit = count }
-
     /// Who speaks now: the leader of the conversation first, then the latest to begin.
     func current(at now: Instant) -> [SpeakerLevel] {
         self.speakers.speakers.compactMap { id in

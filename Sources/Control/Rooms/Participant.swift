@@ -29,7 +29,7 @@ final class Participant {
     /// The tracks that last-N holds back, by the m-line on which they would be sent.
     var heldBack: [String: TrackID] = [:]
     var quality = QualityMonitor()
-    /// By the audio track that is published; only while its uplink loses packets or recovers from that.
+    /// By the audio track that is published.
     var audioAdvice: [TrackID: AudioAdvice] = [:]
     /// Whether it was told how the others' connections are.
     var hasHeardQualities = false

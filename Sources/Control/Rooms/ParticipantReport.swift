@@ -58,7 +58,7 @@ extension ParticipantReport {
     /// The statistics by the names of W3C webrtc-stats.
     package var statisticsJSON: JSONValue {
         guard let statistics = self.statistics else {
-            return ["transport": .null, "inbound": [], "outbound": []]
+            return ["transport": .null, "inbound": [], "outbound": [], "quality": .null]
         }
         return [
             "transport": statistics.transport.json,

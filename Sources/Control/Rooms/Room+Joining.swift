@@ -76,7 +76,7 @@ extension Room {
             participant: participant.id,
             identity: participant.identity,
             resumeToken: participant.resumeToken,
-            participants: self.visibleParticipants.filter { $0.id != participant.id }
+            participants: participant.isHidden ? [] : self.visibleParticipants.filter { $0.id != participant.id }
         )
     }
 
@@ -155,6 +155,6 @@ package struct JoinedRoom: Sendable {
     package let participant: ParticipantID
     package let identity: String
     package let resumeToken: String
-    /// The others, in order of joining.
+    /// The others, in order of joining; empty for a subscriber by WHEP, who is not told.
     package let participants: [ParticipantInfo]
 }

@@ -50,27 +50,34 @@ extension Room {
         if participant.kind != .websocket { await self.drop(participant, reason: .mediaEnded) }
     }
 
-    /// Measures everybody's connection, once a second. Everybody is told of their own; of the others' when they change by
-    /// more than half a point, and once after joining.
+    /// Up to so many in a room are told everybody's quality each second; in larger rooms that would be most of what is
+    /// said at all.
+    private static let smallRoom = 4
+
+    /// Measures everybody's connection, once a second. Everybody is told of their own; of the others' each second in a
+    /// small room, else when they change by more than half a point, and once after joining.
     func reportQuality() async {
         var news: Set<ParticipantID> = []
+        let sessions = self.order.compactMap { self.participants[$0]?.negotiation?.session }
+        let measured = await self.worker.statistics(of: sessions)
+        let recorders = ["in", "out"].map { Recorder(label: "sluice_quality_score", dimensions: [("direction", $0)]) }
         for id in self.order {
             guard let participant = self.participants[id], let session = participant.negotiation?.session,
-                let statistics = await self.worker.statistics(of: session)
+                let statistics = measured[session]
             else { continue }
             let previous = participant.quality.score
             participant.quality.update(statistics)
             guard let score = participant.quality.score else { continue }
-            for (direction, part) in [("in", score.uplink), ("out", score.downlink)] {
-                guard let part else { continue }
-                Recorder(label: "sluice_quality_score", dimensions: [("direction", direction)]).record(part.score)
+            for (recorder, part) in zip(recorders, [score.uplink, score.downlink]) {
+                if let part { recorder.record(part.score) }
             }
             if !participant.isHidden, previous?.score.rounded() != score.score.rounded() { news.insert(id) }
             participant.tell(.quality(id, score))
             self.adviseAudioBitrate(participant, roundTripTime: score.roundTripTime)
         }
-        for listener in self.participants.values {
-            let subjects = listener.hasHeardQualities ? Array(news) : self.order
+        for listener in self.participants.values where !listener.isHidden {
+            let isToldAll = !listener.hasHeardQualities || self.participants.count <= Self.smallRoom
+            let subjects = isToldAll ? self.order : Array(news)
             listener.hasHeardQualities = true
             for id in subjects where id != listener.id {
                 guard let subject = self.participants[id], !subject.isHidden, let score = subject.quality.score else {
@@ -84,9 +91,13 @@ extension Room {
     private func adviseAudioBitrate(_ participant: Participant, roundTripTime: Double?) {
         for track in self.tracks(of: participant.id) where track.info.kind == .audio {
             guard let measured = participant.quality.audio[track.source.mid] else { continue }
-            var advice = participant.audioAdvice[track.id] ?? AudioAdvice(measured: measured.bitrate)
-            let bitrate = advice.update(fractionLost: measured.fractionLost, roundTripTime: roundTripTime)
-            participant.audioAdvice[track.id] = advice.isOver ? nil : advice
+            var advice = participant.audioAdvice[track.id] ?? AudioAdvice()
+            let bitrate = advice.update(
+                measured: measured.bitrate,
+                fractionLost: measured.fractionLost,
+                roundTripTime: roundTripTime
+            )
+            participant.audioAdvice[track.id] = advice
             if let bitrate { participant.tell(.bitrateHint(track.id, bitrate)) }
         }
     }

@@ -135,9 +135,4 @@ extension Room {
         participant.negotiation = negotiation
         return reply
     }
-
-    /// The client's ICE user name fragment in use; `nil` before the first offer.
-    package func remoteUsernameFragment(of id: ParticipantID) -> String? {
-        self.participants[id]?.negotiation?.negotiated?.transport.usernameFragment
-    }
 }

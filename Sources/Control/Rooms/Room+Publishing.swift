@@ -102,6 +102,7 @@ extension Room {
         )
         self.tracks[track.id] = track
         self.trackOrder.append(track.id)
+        self.published[track.publisher, default: []].append(track.id)
         self.sources[track.source] = track.id
         await self.describe(track)
         self.broadcast(.trackPublished(participant.id, info, mid: nil), except: participant.id)
@@ -115,6 +116,8 @@ extension Room {
     func unpublish(_ track: Track) async {
         guard self.tracks.removeValue(forKey: track.id) != nil else { return }
         self.trackOrder.removeAll { $0 == track.id }
+        let others = self.published[track.publisher]?.filter { $0 != track.id } ?? []
+        self.published[track.publisher] = others.isEmpty ? nil : others
         self.sources[track.source] = nil
         if track.info.kind == .video { self.countCameras(of: track.publisher) }
         self.participants[track.publisher]?.audioAdvice[track.id] = nil

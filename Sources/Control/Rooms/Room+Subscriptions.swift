@@ -129,33 +129,31 @@ extension Room {
         var chosen: [String: TrackID] = [:]
         guard participant.grants.subscribe else { return chosen }
         negotiation.bindings = negotiation.bindings.filter { self.tracks[$0.value] != nil }
-        var isSent = Set(negotiation.bindings.values)
-        // The longest-waiting wish first, then what nobody asked for.
-        var candidates = participant.wanted
-        if participant.autoSubscribe { candidates += self.trackOrder }
+        var candidates = self.candidates(for: participant, besides: Set(negotiation.bindings.values))
+        guard !candidates.isEmpty else { return chosen }
         for section in negotiation.free {
-            guard let track = self.firstFit(among: candidates, besides: isSent, for: section, of: participant) else {
-                continue
-            }
+            guard let index = candidates.firstIndex(where: { self.fits($0, section) }) else { continue }
+            let track = candidates.remove(at: index)
             negotiation.bindings[section.mid] = track.id
-            isSent.insert(track.id)
             chosen[section.mid] = track.id
             participant.wanted.removeAll { $0 == track.id }
         }
         return chosen
     }
 
-    private func firstFit(
-        among candidates: [TrackID],
-        besides isSent: Set<TrackID>,
-        for section: NegotiatedSection,
-        of participant: Participant
-    ) -> Track? {
-        for id in candidates where !isSent.contains(id) && !participant.unwanted.contains(id) {
-            guard let track = self.tracks[id], track.publisher != participant.id else { continue }
-            if self.fits(track, section), self.isAllowed(track, for: participant) { return track }
+    /// Tracks that the participant may be sent and is not: the longest-waiting wish first, then what nobody asked for.
+    ///
+    /// Made once for all m-lines: a large room has hundreds of both, and this is done for everybody in it whenever a
+    /// track is published.
+    private func candidates(for participant: Participant, besides sent: Set<TrackID>) -> [Track] {
+        var seen = sent
+        let order = participant.autoSubscribe ? participant.wanted + self.trackOrder : participant.wanted
+        return order.compactMap { id in
+            guard seen.insert(id).inserted, !participant.unwanted.contains(id), let track = self.tracks[id],
+                track.publisher != participant.id, self.isAllowed(track, for: participant)
+            else { return nil }
+            return track
         }
-        return nil
     }
 
     private func isAllowed(_ track: Track, for participant: Participant) -> Bool {

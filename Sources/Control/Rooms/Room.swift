@@ -21,6 +21,8 @@ package actor Room {
     var tracks: [TrackID: Track] = [:]
     /// In order of publication.
     var trackOrder: [TrackID] = []
+    /// The same of each participant that publishes.
+    var published: [ParticipantID: [TrackID]] = [:]
     /// The tracks by where they come from.
     var sources: [PublishedTrack: TrackID] = [:]
     var conversation = Conversation()
@@ -123,7 +125,7 @@ package actor Room {
     }
 
     func tracks(of publisher: ParticipantID) -> [Track] {
-        self.trackOrder.compactMap { self.tracks[$0] }.filter { $0.publisher == publisher }
+        (self.published[publisher] ?? []).compactMap { self.tracks[$0] }
     }
 
     package var visibleParticipants: [ParticipantInfo] {

@@ -93,11 +93,14 @@ extension ParticipantInfo {
 
 extension TrackInfo {
     package var json: JSONValue {
-        [
+        var members: [String: JSONValue] = [
             "id": .string(self.id.value), "kind": .string(self.kind.name), "source": .string(self.source.rawValue),
             "name": .string(self.name), "muted": .bool(self.muted), "codec": .string(self.codec.rawValue),
             "simulcast": .array(self.layers.filter { !$0.rid.isEmpty }.map(\.json)),
         ]
+        // With simulcast, what there is to choose from are the encodings.
+        if self.layers.count == 1, let mode = self.layers[0].scalabilityMode { members["svc"] = .string(mode) }
+        return .object(members)
     }
 }
 

@@ -5,7 +5,7 @@ import Synchronization
 /// A token bucket: so many at once, and as many each second.
 struct TokenBucket: Sendable {
     private let capacity: Double
-    private let perSecond: Double
+    let perSecond: Double
     private var available: Double
     private var updated: Instant
 
@@ -50,6 +50,8 @@ final class AddressLimiter: Sendable {
                 if buckets.count >= self.maxAddresses { buckets.removeAll() }
             }
             var bucket = buckets[key] ?? TokenBucket(perSecond: Double(perSecond), at: now)
+            // A reload has changed the limit.
+            if bucket.perSecond != Double(perSecond) { bucket = TokenBucket(perSecond: Double(perSecond), at: now) }
             defer { buckets[key] = bucket }
             return bucket.take(at: now)
         }

@@ -29,6 +29,12 @@
         }
     }
 
+    /// To fetch memory by.
+    package func address(of index: Int) -> UnsafeRawPointer {
+        precondition(index >= 0 && index < self.count)
+        return unsafe UnsafeRawPointer(self.base + index)
+    }
+
     package mutating func fill(with element: Element) { unsafe self.base.update(repeating: element, count: self.count) }
 }
 

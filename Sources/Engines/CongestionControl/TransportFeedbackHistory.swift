@@ -129,6 +129,12 @@ public import Basics
         self.untrackedByteCount = min(self.untrackedByteCount &+ max(byteCount, 0), 65_535)
     }
 
+    /// Where the next packet is noted, as an address to fetch memory by; `nil` before the first.
+    mutating func nextEntry() -> UnsafeRawPointer? {
+        guard self.entries.count > 0 else { return nil }
+        return unsafe self.entries.address(of: self.slot(self.next))
+    }
+
     @inlinable func slot(_ sequence: Int64) -> Int {
         Int(truncatingIfNeeded: sequence) & (self.entries.count - 1)
     }

@@ -45,7 +45,7 @@ struct WantedLayers: Sendable, BitwiseCopyable {
 /// - A frame's first packet decides about the frame. Late packets follow it; late frames of the wanted layers are sent.
 ///
 /// Remembers the last 128 frames.
-struct FrameFilter: Sendable, BitwiseCopyable {
+@usableFromInline struct FrameFilter: Sendable, BitwiseCopyable {
     private static let depth: Int64 = 128
     private static let patience = Nanoseconds.milliseconds(500)
     private static let noFrame = Int64.min
@@ -65,9 +65,9 @@ struct FrameFilter: Sendable, BitwiseCopyable {
     /// Frames are not known by layers, and numbered by time.
     private var isWhole = false
     // The last decision, for the other packets of its frame.
-    private var lastFrame = Self.noFrame
-    private var lastForwards = false
-    private var lastEnds = false
+    @usableFromInline var lastFrame = Self.noFrame
+    @usableFromInline var lastForwards = false
+    @usableFromInline var lastEnds = false
 
     /// The newest first. Within a picture only the spatial layer may rise.
     private var regimes = InlineArray<4, Regime>(repeating: Regime())
@@ -83,8 +83,8 @@ struct FrameFilter: Sendable, BitwiseCopyable {
 
     // Watch.
     /// Frames that began since one was complete.
-    private var pendingCount: UInt8 = 0
-    private var hasLeftOutLast = false
+    @usableFromInline var pendingCount: UInt8 = 0
+    @usableFromInline var hasLeftOutLast = false
     private var pendingSince = Instant.zero
     private var doubtedFrame = Self.noFrame
     private var doubtedSince = Instant.zero
@@ -131,11 +131,21 @@ struct FrameFilter: Sendable, BitwiseCopyable {
     /// - Returns: whether to send it, and whether it ends the picture for this subscriber.
     mutating func decide(_ info: FrameInfo, wanted: WantedLayers, at now: Instant) -> (forwards: Bool, ends: Bool) {
         if info.frame != self.lastFrame { self.settle(info, wanted, at: now) }
-        if info.flags.contains(.completes), self.lastForwards {
+        return self.follow(info.flags)
+    }
+
+    /// The same for a packet of the frame that was decided about last; `nil` = it is of another one.
+    @inlinable mutating func decideAgain(frame: Int64, flags: FrameInfo.Flags) -> (forwards: Bool, ends: Bool)? {
+        frame == self.lastFrame ? self.follow(flags) : nil
+    }
+
+    /// What was decided about the packet's frame counts for it.
+    @inlinable mutating func follow(_ flags: FrameInfo.Flags) -> (forwards: Bool, ends: Bool) {
+        if flags.contains(.completes), self.lastForwards {
             self.pendingCount = 0
             self.hasLeftOutLast = false
         }
-        return (self.lastForwards, self.lastEnds && info.flags.contains(.last))
+        return (self.lastForwards, self.lastEnds && flags.contains(.last))
     }
 
     private mutating func settle(_ info: FrameInfo, _ wanted: WantedLayers, at now: Instant) {

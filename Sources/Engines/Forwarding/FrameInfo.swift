@@ -42,13 +42,13 @@
         /// The first packet of the frame.
         package static let first = Flags(rawValue: 4)
         /// The last packet of the frame; with spatial layers not necessarily of the picture.
-        package static let last = Flags(rawValue: 8)
+        @usableFromInline package static let last = Flags(rawValue: 8)
         /// The first packet of a key picture: where a subscriber may start.
         @usableFromInline package static let keyStart = Flags(rawValue: 16)
         /// No packet of the stream with a higher sequence number has come yet.
         @usableFromInline package static let newest = Flags(rawValue: 32)
         /// With this packet all of a frame has come: of this one, or of the one before.
-        package static let completes = Flags(rawValue: 64)
+        @usableFromInline package static let completes = Flags(rawValue: 64)
         /// Its dependency descriptor was read.
         package static let descriptor = Flags(rawValue: 128)
         /// Its dependency descriptor has a structure.
@@ -58,7 +58,7 @@
     }
 
     /// The frame in decoding order, 64 bits, never reused in the stream. Frames of one picture have different ones.
-    package var frame: Int64 = 0
+    @usableFromInline package var frame: Int64 = 0
     /// The publisher's sequence number, unwrapped.
     package var sequence: Int64 = 0
     /// Of the picture that the frame belongs to.

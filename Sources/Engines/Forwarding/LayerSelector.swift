@@ -1,4 +1,4 @@
-package import Basics
+public import Basics
 
 /// What to do with one packet of one simulcast layer.
 @usableFromInline package enum LayerDecision: Equatable, Sendable, BitwiseCopyable {
@@ -72,13 +72,13 @@ package import Basics
     package var isSimulcast = true
     @usableFromInline var lastArrivals = InlineArray<4, Int64>(repeating: .min)
     // Layers; -1 = none.
-    private var currentLayer: Int8 = -1
-    private var targetLayer: Int8 = -1
+    @usableFromInline var currentLayer: Int8 = -1
+    @usableFromInline var targetLayer: Int8 = -1
     private var highestLayer: Int8 = 3
     private var waitingSince = Self.never
 
     // Within the stream.
-    private var filter = FrameFilter()
+    @usableFromInline var filter = FrameFilter()
     private var wantedSpatialID: Int8 = 3
     private var wantedTemporalID: Int8 = 3
     /// Temporal layers of what is being left.
@@ -213,6 +213,23 @@ package import Basics
         guard self.targetLayer >= 0 else { return .drop }
         if info.isKeyFrameStart { self.updateTarget(at: now) }
         let (forwards, ends) = self.filter.decide(info, wanted: self.wantedLayers, at: now)
+        return FrameDecision(forwards ? .forward : .drop, setsMarker: ends)
+    }
+
+    /// What `decide` would say of a packet whose frame it has decided about last: most are of that kind. `nil` = ask it.
+    /// - Parameters:
+    ///   - layer: as for `decide`.
+    ///   - frame, flags: of the packet's `FrameInfo`, which is too large to copy for every subscriber.
+    @inlinable package mutating func decideAgain(
+        layer: Int,
+        frame: Int64,
+        flags: FrameInfo.Flags,
+        at now: Instant
+    ) -> FrameDecision? {
+        guard layer >= 0, layer < 4, layer == self.currentLayer, self.targetLayer >= 0, !flags.contains(.keyStart),
+            let (forwards, ends) = self.filter.decideAgain(frame: frame, flags: flags)
+        else { return nil }
+        self.lastArrivals[layer] = now.nanoseconds
         return FrameDecision(forwards ? .forward : .drop, setsMarker: ends)
     }
 

@@ -7,8 +7,8 @@ package import RTP
     private static let longestRoundTrip: UInt32 = 30 << 16
 
     package let clockRate: UInt32
-    @usableFromInline package private(set) var packetCount: UInt64 = 0
-    @usableFromInline package private(set) var byteCount: UInt64 = 0
+    @usableFromInline package internal(set) var packetCount: UInt64 = 0
+    @usableFromInline package internal(set) var byteCount: UInt64 = 0
     package private(set) var retransmittedPacketCount: UInt64 = 0
     package private(set) var retransmittedByteCount: UInt64 = 0
     /// 0 to 1, in the receiver's last interval.
@@ -28,7 +28,7 @@ package import RTP
 
     /// A media packet was sent for the first time.
     /// - Parameter byteCount: of the payload, without header and padding, as sender reports count it.
-    package mutating func sent(byteCount: Int) {
+    @inlinable package mutating func sent(byteCount: Int) {
         self.packetCount &+= 1
         self.byteCount &+= UInt64(clamping: byteCount)
     }

@@ -63,15 +63,16 @@ public import Basics
     @usableFromInline package private(set) var highestOutgoing: Int64
     @usableFromInline var highestSource: Int64 = 0
     @usableFromInline var sequenceOffset: Int64 = 0
-    /// Which of the last 2,048 outgoing numbers were used.
-    @usableFromInline var used = InlineArray<32, UInt64>(repeating: 0)
-    @usableFromInline var map = SequenceMap()
     @usableFromInline var lastTimestamp: UInt32
     @usableFromInline var lastArrival = Instant.zero
     @usableFromInline var hasSent = false
     @usableFromInline var frameEnded = true
     private var referenceOffset: UInt32 = 0
     private var refusedSince: Instant?
+    // Last, because a packet that comes in order touches one word of them.
+    /// Which of the last 2,048 outgoing numbers were used.
+    @usableFromInline var used = InlineArray<32, UInt64>(repeating: 0)
+    @usableFromInline var map = SequenceMap()
 
     /// - Parameters:
     ///   - kind: packets of audio are whole frames; only frames of video can be cut short.

@@ -17,13 +17,13 @@ package import Basics
 @usableFromInline package struct RetransmissionGate: Sendable, BitwiseCopyable {
     private static let slotCount = 256
 
-    /// Sequence number in the upper half, time in milliseconds in the lower, both modulo 2^32.
-    private var recent: InlineArray<256, UInt64>
     /// In hundredths of a byte.
     @usableFromInline var credit: Int64
     @usableFromInline let burst: Int64
     package private(set) var sentCount: UInt64 = 0
     package private(set) var sentByteCount: UInt64 = 0
+    /// Sequence number in the upper half, time in milliseconds in the lower, both modulo 2^32.
+    private var recent: InlineArray<256, UInt64>
 
     /// - Parameter burst: in bytes: what may be repeated before anything was earned, 0 or more.
     package init(burst: Int = 24 * 1_024) {

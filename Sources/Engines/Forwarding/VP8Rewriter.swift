@@ -36,14 +36,14 @@
     /// Apart from the ring, because nearly every packet belongs to it.
     private var open = Run(generation: 0, start: 0, highest: 0, offset: 0, tl0Offset: 0, keyOffset: 0)
     private var isStarted = false
-    private var closed = InlineArray<32, Run>(
-        repeating: Run(generation: 0, start: 0, highest: 0, offset: 0, tl0Offset: 0, keyOffset: 0)
-    )
     private var newest = 0
     private var count = 0
     private var lastPictureID: Int64?
     private var lastTL0: UInt8?
     private var lastKey: UInt8?
+    private var closed = InlineArray<32, Run>(
+        repeating: Run(generation: 0, start: 0, highest: 0, offset: 0, tl0Offset: 0, keyOffset: 0)
+    )
 
     package init() {}
 

@@ -99,6 +99,9 @@ struct AnswerWriter {
         if section.reducedSizeRTCP { attributes.append(SDPAttribute("rtcp-rsize")) }
         if section.echoesReferenceTimes { attributes.append(SDPAttribute("rtcp-xr", "rcvr-rtt=all")) }
         for codec in section.codecs { attributes += codec.sdpAttributes }
+        if section.usesCongestionControlFeedback {
+            attributes.append(SDPAttribute(SDPAttribute.RTCPFeedback.congestionControlFeedback))
+        }
         if section.direction == .receive, !accepted.streams.isEmpty {
             attributes += accepted.rids.map { SDPAttribute($0) }
             attributes.append(SDPAttribute(SDPAttribute.Simulcast(receive: accepted.streams.map { [$0] })))

@@ -95,6 +95,7 @@ extension ClientOffer {
             localSSRC: own.ssrc,
             localRTXSSRC: own.rtxSSRC
         )
+        section.usesCongestionControlFeedback = media.offersCongestionControlFeedback
         switch direction {
         case .send:
             let streams = media.first(SDPAttribute.Simulcast.self)?.receive ?? []

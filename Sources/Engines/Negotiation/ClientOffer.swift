@@ -23,6 +23,8 @@ package struct ClientOffer: Sendable {
     package private(set) var sections: [Section] = []
     /// The client's ICE credentials, certificate and candidates. Set new credentials to restart ICE.
     package var local: LocalTransport
+    /// Offers feedback by SSRC and RTP sequence number (RFC 8888 §6) beside transport-wide feedback.
+    package var offersCongestionControlFeedback = false
     private let sessionID: UInt64
     private let cname: String
     private var version: UInt64 = 0
@@ -114,8 +116,13 @@ package struct ClientOffer: Sendable {
         attributes.append(SDPAttribute(section.direction.sdp.rawValue))
         let id = SDPAttribute.MediaStreamID(stream: "stream-\(self.cname)", track: "track-\(section.mid)")
         if section.direction == .send { attributes.append(SDPAttribute(id)) }
-        attributes += [SDPAttribute("rtcp-mux"), SDPAttribute("rtcp-rsize")]
+        attributes += [
+            SDPAttribute("rtcp-mux"), SDPAttribute("rtcp-rsize"), SDPAttribute("rtcp-xr", "rcvr-rtt=all"),
+        ]
         for codec in codecs { attributes += codec.sdpAttributes }
+        if self.offersCongestionControlFeedback {
+            attributes.append(SDPAttribute(SDPAttribute.RTCPFeedback.congestionControlFeedback))
+        }
         if section.direction == .send {
             if section.rids.isEmpty {
                 let sender = NegotiatedSection(

@@ -66,6 +66,9 @@ package struct NegotiatedSection: Sendable, Equatable {
     package var reducedSizeRTCP: Bool
     /// A receiver without media of its own is told the round trip time (RFC 3611 §5.1, `rcvr-rtt`).
     package var echoesReferenceTimes = false
+    /// Feedback names packets by SSRC and RTP sequence number (RFC 8888), with their ECN marks, in place of transport-wide
+    /// numbers. The same for all m-lines of a session.
+    package var usesCongestionControlFeedback = false
     /// `receive`: simulcast layers in the order of the offer; empty without simulcast.
     package var rids: [String]
     /// `receive`: what the client announced by `a=ssrc`; empty where it relies on MID and RID.

@@ -179,6 +179,7 @@ extension Negotiator {
             )
         }
         let plan = try OfferPlan(offer)
+        let usesCongestionControlFeedback = plan.usesCongestionControlFeedback(offer)
         var sections: [AnswerSection] = []
         for (index, media) in offer.media.enumerated() {
             let mid = plan.mids[index]
@@ -186,7 +187,15 @@ extension Negotiator {
             var accepted: AnswerSection.Accepted?
             if plan.isActive[index], let kind = plan.kind(of: media) {
                 let direction = Self.direction(media, offer, canPublish: canPublish, canSubscribe: canSubscribe)
-                accepted = Self.read(media, of: offer, mid: mid, kind: kind, direction: direction, allowed: self.codecs)
+                accepted = Self.read(
+                    media,
+                    of: offer,
+                    mid: mid,
+                    kind: kind,
+                    direction: direction,
+                    allowed: self.codecs,
+                    usesCongestionControlFeedback: usesCongestionControlFeedback
+                )
             }
             if accepted == nil || self.slots[index].sectionMID != mid { self.slots[index].ssrcs = nil }
             self.slots[index].sectionMID = mid
@@ -263,10 +272,17 @@ extension Negotiator {
         mid: String,
         kind: MediaKind,
         direction: NegotiatedSection.Direction,
-        allowed: Set<Codec>
+        allowed: Set<Codec>,
+        usesCongestionControlFeedback: Bool
     ) -> AnswerSection.Accepted? {
         let allowsMixed = media.allowsMixedExtensions || offer.allowsMixedExtensions
-        let extensions = SectionReader.extensions(media, direction: direction, allowsMixed: allowsMixed)
+        let extensions = SectionReader.extensions(
+            media,
+            direction: direction,
+            allowsMixed: allowsMixed,
+            // Of two kinds of feedback the answer takes one (RFC 8888 §6).
+            leavingOut: usesCongestionControlFeedback ? .transportSequenceNumber : nil
+        )
         let codecs = CodecReader(media, kind: kind).codecs(
             allowed: allowed,
             purpose: .answering(direction),
@@ -282,6 +298,7 @@ extension Negotiator {
             reducedSizeRTCP: media.hasReducedSizeRTCP
         )
         section.echoesReferenceTimes = media.hasReceiverRoundTrip
+        section.usesCongestionControlFeedback = usesCongestionControlFeedback
         var simulcast: (rids: [SDPAttribute.RID], streams: [SDPAttribute.Simulcast.Alternative]) = ([], [])
         if direction == .receive {
             // Layers without the RID extension could not be told apart.

@@ -52,6 +52,13 @@ struct OfferPlan {
         }
     }
 
+    /// Whether feedback goes by SSRC and RTP sequence number: all m-lines in use have to offer it, because it is about the
+    /// one transport of them all. Where a client offers transport-wide feedback too, this is taken, as libwebrtc answers.
+    func usesCongestionControlFeedback(_ offer: SessionDescription) -> Bool {
+        let used = offer.media.indices.filter { self.isActive[$0] && self.kind(of: offer.media[$0]) != nil }
+        return !used.isEmpty && used.allSatisfy { offer.media[$0].offersCongestionControlFeedback }
+    }
+
     /// What an m-line carries; `nil` for data channels, unknown media and unknown transports, which are rejected.
     func kind(of media: MediaDescription) -> MediaKind? {
         switch media.transport {

@@ -14,12 +14,14 @@ enum SectionReader {
     static func extensions(
         _ media: MediaDescription,
         direction: NegotiatedSection.Direction,
-        allowsMixed: Bool
+        allowsMixed: Bool,
+        leavingOut unwanted: HeaderExtension? = nil
     ) -> (map: HeaderExtensionMap, answered: [SDPAttribute.ExtensionMapping]) {
         var map = HeaderExtensionMap()
         var answered: [SDPAttribute.ExtensionMapping] = []
         for offered in media.all(SDPAttribute.ExtensionMapping.self) {
-            guard let kind = HeaderExtension(uri: offered.uri), let id = UInt8(exactly: offered.id), id != 15,
+            guard let kind = HeaderExtension(uri: offered.uri), kind != unwanted,
+                let id = UInt8(exactly: offered.id), id != 15,
                 id < 15 || allowsMixed, map[kind] == 0, map.kind(ofID: id) == nil
             else { continue }
             let isForSimulcast = kind == .rid || kind == .repairedRID

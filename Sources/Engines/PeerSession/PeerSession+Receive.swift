@@ -120,6 +120,9 @@ extension PeerSession {
         ) ?? -1
     }
 
+    /// What packets are sealed with, as an address to fetch memory by; `nil` before there are keys.
+    package mutating func sealingKey() -> UnsafeRawPointer? { unsafe self.keys?.sender.key() }
+
     /// Seals a compound RTCP packet of `length` bytes in place. Returns the length to send, or -1.
     package mutating func sealRTCP(length: Int, in slot: UnsafeMutableRawBufferPointer) -> Int {
         unsafe self.keys?.sender.sealRTCP(slot, length: length) ?? -1

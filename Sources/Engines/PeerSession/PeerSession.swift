@@ -66,6 +66,8 @@ package struct PeerSession: ~Copyable {
 
     package static let connectTimeout = Nanoseconds.seconds(30)
 
+    /// First, because of all of this every packet touches nothing else.
+    var keys: SRTPContexts?
     var ice: ICERole
     /// Made when the handshake starts: it holds 42 KB of OpenSSL's until that is finished, and a peer that never gets
     /// so far costs nothing.
@@ -82,7 +84,6 @@ package struct PeerSession: ~Copyable {
     let srtpLibrary: SRTPLibrary
     var dtlsDeadline: Instant?
     var agentDeadline: Instant?
-    var keys: SRTPContexts?
     package internal(set) var streams = InboundStreams()
     var outputs: [Output] = []
     let startedAt: Instant

@@ -38,6 +38,11 @@
         self.rtcpIndex = rtcpIndex
     }
 
+    /// Where the cipher keeps the key of RTP, as an address to fetch memory by.
+    package mutating func key() -> UnsafeRawPointer? {
+        unsafe UnsafeRawPointer(self.rtp.fastKey.pointer ?? self.rtp.cipher.pointer)
+    }
+
     /// Protects one RTP packet (RFC 3711 §3.3, RFC 7714 §8). Never allocates.
     ///
     /// - Parameters:

@@ -17,39 +17,20 @@ extension SRTPTransform {
         index: UInt64
     ) -> Bool {
         var nonce = self.nonce(ssrc: ssrc, index: index)
+        let source = unsafe plain.baseAddress?.assumingMemoryBound(to: UInt8.self)
         let target = unsafe output.assumingMemoryBound(to: UInt8.self)
+        let tag = unsafe target + plain.count
         if let key = unsafe self.fastKey.pointer {
-            return unsafe self.seal(key, &nonce, header, trailer, plain, target)
+            let keyLength = CInt(self.profile.keyLength)
+            return unsafe withAssociated(header, trailer, &nonce) { nonce, associated, count in
+                unsafe mb_gcm_seal(key, keyLength, nonce, associated, count, source, target, plain.count, tag)
+                return true
+            }
         }
         let context = unsafe self.cipher.pointer
+        var status = unsafe withNonce(&nonce) { unsafe EVP_EncryptInit_ex2(context, nil, nil, $0, nil) }
+        status &= unsafe self.update(header, trailer, source, target, count: plain.count)
         var count: CInt = 0
-        var status = unsafe withUnsafeBytes(of: &nonce) { nonce in
-            unsafe EVP_EncryptInit_ex2(
-                context,
-                nil,
-                nil,
-                nonce.baseAddress?.assumingMemoryBound(to: UInt8.self),
-                nil
-            )
-        }
-        status &= unsafe EVP_EncryptUpdate(
-            context,
-            nil,
-            &count,
-            header.baseAddress?.assumingMemoryBound(to: UInt8.self),
-            CInt(header.count)
-        )
-        if let trailer { status &= self.addAssociated(trailer) }
-        if plain.count > 0 {
-            status &= unsafe EVP_EncryptUpdate(
-                context,
-                target,
-                &count,
-                plain.baseAddress?.assumingMemoryBound(to: UInt8.self),
-                CInt(plain.count)
-            )
-        }
-        let tag = unsafe target + plain.count
         status &= unsafe EVP_EncryptFinal_ex(context, tag, &count)
         status &= unsafe shim_gcm_get_tag(context, tag)
         return status == 1
@@ -68,89 +49,54 @@ extension SRTPTransform {
         index: UInt64
     ) -> Bool {
         var nonce = self.nonce(ssrc: ssrc, index: index)
-        let tagBytes = unsafe tag.assumingMemoryBound(to: UInt8.self)
+        let bytes = unsafe payload.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        let tag = unsafe tag.assumingMemoryBound(to: UInt8.self)
         if let key = unsafe self.fastKey.pointer {
-            return unsafe self.open(key, &nonce, header, trailer, payload, tagBytes)
+            let keyLength = CInt(self.profile.keyLength)
+            return unsafe withAssociated(header, trailer, &nonce) { nonce, associated, count in
+                unsafe mb_gcm_open(key, keyLength, nonce, associated, count, bytes, payload.count, tag)
+            }
         }
         let context = unsafe self.cipher.pointer
+        var status = unsafe withNonce(&nonce) { unsafe shim_gcm_begin_open(context, $0, tag) }
+        status &= unsafe self.update(header, trailer, bytes, bytes, count: payload.count)
         var count: CInt = 0
-        var status = unsafe withUnsafeBytes(of: &nonce) { nonce in
-            unsafe shim_gcm_begin_open(context, nonce.baseAddress?.assumingMemoryBound(to: UInt8.self), tagBytes)
-        }
-        status &= unsafe EVP_DecryptUpdate(
-            context,
-            nil,
-            &count,
-            header.baseAddress?.assumingMemoryBound(to: UInt8.self),
-            CInt(header.count)
-        )
-        if let trailer { status &= self.addAssociated(trailer) }
-        if payload.count > 0 {
-            let bytes = unsafe payload.baseAddress?.assumingMemoryBound(to: UInt8.self)
-            status &= unsafe EVP_DecryptUpdate(context, bytes, &count, bytes, CInt(payload.count))
-        }
-        status &= unsafe EVP_DecryptFinal_ex(context, tagBytes, &count)
+        status &= unsafe EVP_DecryptFinal_ex(context, tag, &count)
         return status == 1
     }
 
-    private func addAssociated(_ trailer: UInt32) -> CInt {
-        var word = trailer.bigEndian
-        var count: CInt = 0
-        return unsafe withUnsafeBytes(of: &word) { word in
-            unsafe EVP_CipherUpdate(
-                self.cipher.pointer,
-                nil,
-                &count,
-                word.baseAddress?.assumingMemoryBound(to: UInt8.self),
-                4
-            )
-        }
-    }
-
-    // MARK: - The multi-buffer library
-
-    /// - Parameter nonce: 12 bytes of it count.
+    /// Hands OpenSSL the associated data and then the payload, in whichever direction the context works.
     @inline(__always)
-    private func seal(
-        _ key: OpaquePointer,
-        _ nonce: inout (UInt64, UInt64),
+    private func update(
         _ header: UnsafeRawBufferPointer,
         _ trailer: UInt32?,
-        _ plain: UnsafeRawBufferPointer,
-        _ target: UnsafeMutablePointer<UInt8>
-    ) -> Bool {
-        let keyLength = CInt(self.profile.keyLength)
-        let source = unsafe plain.baseAddress?.assumingMemoryBound(to: UInt8.self)
-        return unsafe withAssociated(header, trailer, &nonce) { nonce, associated, count in
-            unsafe mb_gcm_seal(
-                key,
-                keyLength,
-                nonce,
-                associated,
-                count,
-                source,
-                target,
-                plain.count,
-                target + plain.count
-            )
-            return true
+        _ source: UnsafePointer<UInt8>?,
+        _ target: UnsafeMutablePointer<UInt8>?,
+        count: Int
+    ) -> CInt {
+        let context = unsafe self.cipher.pointer
+        let associated = unsafe header.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        var written: CInt = 0
+        var status = unsafe EVP_CipherUpdate(context, nil, &written, associated, CInt(header.count))
+        if let trailer {
+            status &= unsafe withUnsafeBytes(of: trailer.bigEndian) { word in
+                let word = unsafe word.baseAddress?.assumingMemoryBound(to: UInt8.self)
+                return unsafe EVP_CipherUpdate(context, nil, &written, word, 4)
+            }
         }
+        if count > 0 { status &= unsafe EVP_CipherUpdate(context, target, &written, source, CInt(count)) }
+        return status
     }
+}
 
-    @inline(__always)
-    private func open(
-        _ key: OpaquePointer,
-        _ nonce: inout (UInt64, UInt64),
-        _ header: UnsafeRawBufferPointer,
-        _ trailer: UInt32?,
-        _ payload: UnsafeMutableRawBufferPointer,
-        _ tag: UnsafePointer<UInt8>
-    ) -> Bool {
-        let keyLength = CInt(self.profile.keyLength)
-        let bytes = unsafe payload.baseAddress?.assumingMemoryBound(to: UInt8.self)
-        return unsafe withAssociated(header, trailer, &nonce) { nonce, associated, count in
-            unsafe mb_gcm_open(key, keyLength, nonce, associated, count, bytes, payload.count, tag)
-        }
+/// - Parameter nonce: 12 bytes of it count.
+@inline(__always)
+private func withNonce<Result>(
+    _ nonce: inout (UInt64, UInt64),
+    _ body: (UnsafePointer<UInt8>?) -> Result
+) -> Result {
+    unsafe withUnsafeBytes(of: &nonce) { bytes in
+        unsafe body(bytes.baseAddress?.assumingMemoryBound(to: UInt8.self))
     }
 }
 
@@ -163,8 +109,7 @@ private func withAssociated(
     _ nonce: inout (UInt64, UInt64),
     _ body: (UnsafePointer<UInt8>?, UnsafePointer<UInt8>?, Int) -> Bool
 ) -> Bool {
-    unsafe withUnsafeBytes(of: &nonce) { nonce in
-        let nonce = unsafe nonce.baseAddress?.assumingMemoryBound(to: UInt8.self)
+    unsafe withNonce(&nonce) { nonce in
         guard let trailer else {
             return unsafe body(nonce, header.baseAddress?.assumingMemoryBound(to: UInt8.self), header.count)
         }

@@ -54,12 +54,21 @@ package struct LayerState: Sendable, Equatable {
     package var width: Int?
     package var height: Int?
     package var active: Bool
+    /// As in WebRTC-SVC, by what is sent, such as "L3T3_KEY"; `nil` = nothing to choose from, or not known yet.
+    package var scalabilityMode: String?
 
-    package init(rid: String, width: Int? = nil, height: Int? = nil, active: Bool) {
+    package init(
+        rid: String,
+        width: Int? = nil,
+        height: Int? = nil,
+        active: Bool,
+        scalabilityMode: String? = nil
+    ) {
         self.rid = rid
         self.width = width
         self.height = height
         self.active = active
+        self.scalabilityMode = scalabilityMode
     }
 }
 

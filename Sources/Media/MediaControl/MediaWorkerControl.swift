@@ -38,9 +38,17 @@ package protocol MediaWorkerControl: AnyObject, Sendable {
     func setMuted(_ muted: Bool, for track: PublishedTrack) async
 
     func statistics(of session: SessionID) async -> SessionStatistics?
+    /// Of several sessions, without those that have gone: asked for one by one, each costs two threads a wake-up.
+    func statistics(of sessions: [SessionID]) async -> [SessionID: SessionStatistics]
 }
 
 extension MediaWorkerControl {
+    package func statistics(of sessions: [SessionID]) async -> [SessionID: SessionStatistics] {
+        var all: [SessionID: SessionStatistics] = [:]
+        for session in sessions { all[session] = await self.statistics(of: session) }
+        return all
+    }
+
     package nonisolated func endpointForNewSession() -> MediaEndpoint { self.endpoint }
 }
 

@@ -29,7 +29,7 @@ package enum CrossingMessage: Sendable {
     /// Packets of the track are to be put into the ring from now on.
     case subscribe(PublishedTrack, mirror: UInt64, PacketRing)
     case unsubscribe(PublishedTrack, mirror: UInt64)
-    /// A subscriber needs a key frame of a layer; its worker asks at most every 500 ms for each layer.
+    /// A subscriber needs a key frame of a layer; its worker asks no more often than a `KeyFrameLimiter` lets it.
     case keyFrameWanted(PublishedTrack, layer: Int)
     /// The highest layer, by its place in the offer, that any of the worker's subscribers has use for.
     case layerWanted(PublishedTrack, mirror: UInt64, layer: Int?)

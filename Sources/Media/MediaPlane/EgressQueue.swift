@@ -1,5 +1,6 @@
 package import Basics
 import CLinux
+import RTP
 
 /// Datagrams that wait for the end of a receive batch, to leave together in one `sendmmsg`.
 ///
@@ -27,12 +28,16 @@ package struct EgressQueue: ~Copyable {
         fileprivate var last: Int32 = 0
         /// Of the datagrams that its last message begins with; 0 = the message is complete.
         fileprivate var size: Int32 = 0
+        /// They leave with ECT(1) in their IP headers (RFC 3168, RFC 9331).
+        package let isMarked: Bool
 
-        package init() {}
+        package init(isMarked: Bool = false) { self.isMarked = isMarked }
     }
 
     /// Takes datagrams instead of the kernel: the simulated network of the tests.
-    package typealias Sink = (_ bytes: UnsafeRawBufferPointer, _ to: TransportAddress, _ socket: Int) -> Void
+    package typealias Sink = (
+        _ bytes: UnsafeRawBufferPointer, _ to: TransportAddress, _ socket: Int, _ isMarked: Bool
+    ) -> Void
 
     private let batch: OpaquePointer
     private var count = 0
@@ -42,12 +47,13 @@ package struct EgressQueue: ~Copyable {
     /// File descriptors by socket index; empty when there is a sink.
     private let descriptors: [CInt]
     private let sink: Sink?
-    private var destinations: [(address: TransportAddress, socket: Int, length: Int)]
+    private var destinations: [(address: TransportAddress, socket: Int, length: Int, isMarked: Bool)]
 
     package private(set) var sentCount: UInt64 = 0
     package private(set) var sentByteCount: UInt64 = 0
     package private(set) var noRoomCount: UInt64 = 0
     package private(set) var refusedCount: UInt64 = 0
+    package private(set) var errors = SocketErrors()
     /// Messages that the kernel took: `sentCount` less what was saved by segmentation.
     package private(set) var messageCount: UInt64 = 0
     /// Messages of several datagrams that had to be sent one by one.
@@ -86,12 +92,12 @@ package struct EgressQueue: ~Copyable {
         guard length > 0, length <= Self.slotByteCount else { return }
         let index = CInt(truncatingIfNeeded: self.count)
         let size = Int32(truncatingIfNeeded: length)
-        if unsafe self.sink != nil { self.destinations.append((address, socket, length)) }
+        if unsafe self.sink != nil { self.destinations.append((address, socket, length, chain.isMarked)) }
         if chain.batch == self.batchNumber {
             unsafe cl_send_append(self.batch, index, chain.last, size)
             if size > chain.size { chain.size = size } else if size < chain.size { chain.size = 0 }
         } else {
-            guard self.begin(index, to: address, socket: socket, length: size) else { return }
+            guard self.begin(index, to: address, socket: socket, length: size, isMarked: chain.isMarked) else { return }
             chain.batch = self.batchNumber
             chain.size = size
         }
@@ -101,11 +107,18 @@ package struct EgressQueue: ~Copyable {
         self.sentByteCount &+= UInt64(length)
     }
 
-    private func begin(_ index: CInt, to address: TransportAddress, socket: Int, length: Int32) -> Bool {
+    private func begin(
+        _ index: CInt,
+        to address: TransportAddress,
+        socket: Int,
+        length: Int32,
+        isMarked: Bool
+    ) -> Bool {
         guard socket >= 0, socket < self.descriptors.count || self.descriptors.isEmpty else { return false }
         var destination = cl_address(high: address.high, low: address.low, scope: address.scope, port: address.port)
         let descriptor = self.descriptors.isEmpty ? 0 : self.descriptors[socket]
         unsafe cl_send_begin(self.batch, index, descriptor, &destination, length)
+        if isMarked { unsafe cl_send_mark(self.batch, CInt(ECNMark.capable1.rawValue)) }
         return true
     }
 
@@ -149,7 +162,8 @@ package struct EgressQueue: ~Copyable {
                         count: destination.length
                     ),
                     destination.address,
-                    destination.socket
+                    destination.socket,
+                    destination.isMarked
                 )
             }
             self.sentCount &+= UInt64(self.count)
@@ -162,6 +176,7 @@ package struct EgressQueue: ~Copyable {
             self.sentCount &+= UInt64(result.sent)
             self.noRoomCount &+= UInt64(result.no_room)
             self.refusedCount &+= UInt64(result.refused)
+            self.errors.add(result.errors)
             self.messageCount &+= UInt64(result.messages)
             self.apartCount &+= UInt64(result.apart)
         }

@@ -37,18 +37,10 @@ extension Leg {
         )
         guard let track = unsafe self.track else { return request }
         request.isScreenShare = unsafe track.pointee.purpose == .screen
-        for rank in unsafe 0..<track.pointee.layerCount {
-            let source = unsafe track.pointee.layers + track.pointee.layer(rank: rank)
-            guard unsafe source.pointee.isActive else { continue }
-            unsafe source.pointee.rates.addOffers(
-                to: &request,
-                rank: track.pointee.layerCount > 1 ? rank : nil,
-                size: (source.pointee.width ?? 0, source.pointee.height ?? 0),
-                factor: 1 + self.repairShare,
-                at: now
-            )
+        unsafe track.pointee.addOffers(to: &request, factor: 1 + self.repairShare, at: now)
+        if let maximum = self.preference.maximumFrameRate {
+            request.maximumTemporal = request.highestTemporal(framesPerSecond: Float(maximum))
         }
-        request.maximumTemporal = self.largestTemporal(request)
         self.noteOffers(request)
         return request
     }
@@ -74,18 +66,6 @@ extension Leg {
     var highestWantedRank: Int? {
         guard self.takesPartInAllocation, self.weight > 0, let track = unsafe self.track else { return nil }
         return unsafe min(self.largestRank, track.pointee.layerCount - 1)
-    }
-
-    /// The highest temporal layer whose frame rate is not above the one that is wanted, with a tenth of tolerance: 30 is
-    /// rarely 30.0. The lowest where all are above.
-    private func largestTemporal(_ request: AllocationRequest) -> UInt8 {
-        guard let maximum = self.preference.maximumFrameRate else { return .max }
-        var largest: UInt8 = 0
-        for index in 0..<request.offerCount {
-            let offer = request.offers[index]
-            if offer.framesPerSecond <= Float(maximum) * 1.1 { largest = max(largest, offer.temporal) }
-        }
-        return largest
     }
 
     /// Lets the selector have what was decided.
@@ -159,6 +139,12 @@ extension Leg {
         if self.pauses & (1 << PauseReason.lastN.rawValue) != 0 { return "paused: not among the last speakers" }
         if let stall = self.selector.stall { return stall.sentence }
         guard let decision = self.decision else { return "about to start" }
+        let isSent = self.selector.layers.spatial >= 0
+        // It was decided, and comes when it can be decoded.
+        if decision.spatial >= 0, !isSent { return "about to start: waits for a key frame from the sender" }
+        if decision.reason == .nothingOffered, isSent {
+            return "just begun: what the sender sends is not measured yet"
+        }
         return decision.sentence(estimate: self.estimate ?? .zero)
     }
 }

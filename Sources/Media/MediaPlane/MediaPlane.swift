@@ -23,6 +23,8 @@ package final class MediaPlane: MediaWorkers {
         /// Where every subscriber's estimate starts, and how far it may go.
         package var estimator = EstimatorConfiguration()
         package var encryption = MediaEncryption.automatic
+        /// Packets may leave with ECT(1), to subscribers that report marks.
+        package var usesMarks = false
 
         package init(
             hosts: [TransportAddress],
@@ -102,6 +104,7 @@ package final class MediaPlane: MediaWorkers {
             )
             routing.estimator = configuration.estimator
             routing.srtpLibrary = library
+            routing.usesMarks = configuration.usesMarks
             routing.wake = mailboxes[index].wake
             let worker = try MediaWorker(
                 index: index,
@@ -138,6 +141,15 @@ package final class MediaPlane: MediaWorkers {
     package func stop() async {
         for worker in self.workers { await worker.stop() }
         self.continuation.finish()
+    }
+
+    /// Gives memory back to the system after many sessions have left, until it is cancelled.
+    package func returnMemory() async {
+        var policy = MemoryReturn()
+        while (try? await Task.sleep(for: .seconds(1))) != nil {
+            let sessions = self.counters().reduce(0) { $0 + Int(clamping: $1.sessions) }
+            if policy.isDue(sessions: sessions) { cl_return_memory() }
+        }
     }
 
     // MARK: MediaWorkers

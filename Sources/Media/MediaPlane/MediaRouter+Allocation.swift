@@ -5,6 +5,26 @@ import MediaControl
 
 /// Which layers a subscriber is sent.
 extension MediaRouter {
+    /// Whether anything has changed that the last decision rested on.
+    func isAllocationDue(_ session: SessionPointer, _ bandwidth: BandwidthPointer, at now: Instant) -> Bool {
+        if unsafe bandwidth.pointee.needsAllocation || now >= bandwidth.pointee.allocator.nextDeadline { return true }
+        return unsafe !bandwidth.pointee.basis.holds(
+            self.bounded(bandwidth.pointee.estimator.estimate, for: session),
+            audio: bandwidth.pointee.audio.bitrate(at: now) ?? .zero,
+            offers: self.offersVersion(of: session, at: now),
+            at: now
+        )
+    }
+
+    private func offersVersion(of session: SessionPointer, at now: Instant) -> UInt32 {
+        var version: UInt32 = 0
+        for leg in unsafe Each(session.pointee.legs) {
+            guard unsafe leg.pointee.takesPartInAllocation, let track = unsafe leg.pointee.track else { continue }
+            unsafe version &+= track.pointee.offersVersion(at: now)
+        }
+        return version
+    }
+
     /// Decides about all video legs of a session.
     mutating func allocate(_ session: SessionPointer, _ bandwidth: BandwidthPointer, at now: Instant) {
         var requests = InlineArray<64, AllocationRequest>(repeating: AllocationRequest(id: 0))
@@ -45,6 +65,16 @@ extension MediaRouter {
             index += 1
         }
         unsafe self.setGoal(goal, session, bandwidth, at: now)
+        unsafe bandwidth.pointee.basis.note(
+            estimate,
+            audio: audio,
+            offers: self.offersVersion(of: session, at: now),
+            allocated: summary.allocated,
+            wanted: summary.wanted,
+            goal: goal,
+            isProvisional: raised.bitrate != estimate.bitrate || summary.changed || summary.isOversending,
+            at: now
+        )
     }
 
     private mutating func setGoal(

@@ -19,12 +19,14 @@ extension MediaRouter {
         var configuration = self.configuration.estimator
         let hasFeedback =
             section.extensions[.transportSequenceNumber] != 0
+            || section.usesCongestionControlFeedback
             || section.codecs.contains { $0.feedback.contains(.receiverEstimate) }
         if !hasFeedback {
             configuration.start = min(max(configuration.start, Self.startWithoutFeedback), configuration.maximum)
         }
         let bandwidth = BandwidthPointer.allocate(capacity: 1)
         unsafe bandwidth.initialize(to: SubscriberBandwidth(configuration: configuration, at: now))
+        unsafe bandwidth.pointee.path = self.markedPath(of: session)
         unsafe session.pointee.bandwidth = unsafe bandwidth
         unsafe bandwidth.pointee.setFamily(isIPv4: session.pointee.destination.isIPv4)
         let estimate = unsafe bandwidth.pointee.estimator.estimate
@@ -82,10 +84,11 @@ extension MediaRouter {
         guard let bandwidth = unsafe session.pointee.bandwidth else { return }
         unsafe bandwidth.pointee.setFamily(isIPv4: session.pointee.destination.isIPv4)
         unsafe bandwidth.pointee.estimator.routeChanged(at: now)
+        unsafe bandwidth.pointee.path.routeChanged()
         unsafe self.estimateChanged(session, bandwidth, at: now)
     }
 
-    private mutating func estimateChanged(_ session: SessionPointer, _ bandwidth: BandwidthPointer, at now: Instant) {
+    mutating func estimateChanged(_ session: SessionPointer, _ bandwidth: BandwidthPointer, at now: Instant) {
         unsafe self.takeEstimate(session, bandwidth, at: now)
         unsafe self.wakeBandwidth(session, by: bandwidth.pointee.nextDeadline)
     }
@@ -162,15 +165,17 @@ extension MediaRouter {
             unsafe bandwidth.pointee.estimator.advance(to: now)
             unsafe self.takeEstimate(session, bandwidth, at: now)
         }
-        if unsafe bandwidth.pointee.needsAllocation || now >= bandwidth.pointee.nextAllocation {
-            unsafe bandwidth.pointee.needsAllocation = false
-            unsafe self.allocate(session, bandwidth, at: now)
+        if unsafe now >= bandwidth.pointee.allocationDeadline {
+            if unsafe self.isAllocationDue(session, bandwidth, at: now) {
+                unsafe bandwidth.pointee.needsAllocation = false
+                unsafe self.allocate(session, bandwidth, at: now)
+                // The goal may have called for a probe.
+                unsafe self.takeEstimate(session, bandwidth, at: now)
+            }
             unsafe bandwidth.pointee.nextAllocation = unsafe min(
-                now + Self.allocationInterval,
+                TimerGrid.last(before: now + Self.allocationInterval),
                 max(bandwidth.pointee.allocator.nextDeadline, now + .milliseconds(10))
             )
-            // The goal may have called for a probe.
-            unsafe self.takeEstimate(session, bandwidth, at: now)
         }
         if unsafe now >= bandwidth.pointee.pacerDeadline { unsafe self.runPacer(of: session, bandwidth, at: now) }
         if unsafe now >= bandwidth.pointee.nextSample { unsafe self.sample(session, bandwidth, at: now) }
@@ -178,7 +183,7 @@ extension MediaRouter {
     }
 
     private mutating func sample(_ session: SessionPointer, _ bandwidth: BandwidthPointer, at now: Instant) {
-        unsafe bandwidth.pointee.nextSample = now + .seconds(1)
+        unsafe bandwidth.pointee.nextSample = TimerGrid.last(before: now + .seconds(1))
         for leg in unsafe Each(session.pointee.legs) { unsafe leg.pointee.sampleRepairs() }
         let sent = unsafe session.pointee.bytesSent &- bandwidth.pointee.sampledBytes
         unsafe bandwidth.pointee.sampledBytes = session.pointee.bytesSent

@@ -125,6 +125,7 @@ extension MediaRouter {
             unsafe session.pointee.legs.removeAll { unsafe $0 == leg }
             unsafe self.destroy(leg)
         }
+        unsafe self.applyFeedback(of: sections, to: session, at: now)
         for section in sections {
             unsafe self.applyTrack(section, to: session, at: now)
             unsafe self.applyLeg(section, to: session, at: now)

@@ -20,12 +20,13 @@ extension MediaRouter {
         payload: UnsafeRawBufferPointer,
         sequence: Int64,
         in slot: UnsafeMutableRawBufferPointer,
-        to session: SessionPointer,
+        to leg: LegPointer,
         probe: UInt16 = 0,
         isPadding: Bool = false,
         keepsNumber: Bool = false,
         at now: Instant
     ) -> Int {
+        let session = unsafe leg.pointee.session
         guard unsafe session.pointee.isConnected else { return 0 }
         if let bandwidth = unsafe session.pointee.bandwidth {
             let byteCount = unsafe layout.headerLength + payload.count + session.pointee.tagLength
@@ -41,6 +42,16 @@ extension MediaRouter {
                     of: number.value.bigEndian,
                     toByteOffset: layout.transportSequenceNumberOffset,
                     as: UInt16.self
+                )
+            } else if unsafe leg.pointee.isReportedByNumber, !keepsNumber {
+                unsafe self.noteSent(
+                    slot,
+                    byteCount: byteCount,
+                    leg: leg,
+                    bandwidth,
+                    probe: probe,
+                    isPadding: isPadding,
+                    at: now
                 )
             } else {
                 unsafe bandwidth.pointee.estimator.sentUntracked(byteCount: byteCount, at: now)

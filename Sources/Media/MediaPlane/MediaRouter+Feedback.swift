@@ -14,6 +14,7 @@ extension MediaRouter {
         }
         // Of one datagram, however many NACKs it has.
         var budget = Self.largestNACK
+        var feedbackBudget = Self.largestCongestionFeedback
         while let view = compound.next() {
             switch view.kind {
             case .senderReport, .receiverReport: unsafe self.receiveReport(view, session: session, at: now)
@@ -27,6 +28,13 @@ extension MediaRouter {
             case .fullIntraRequest: unsafe self.receiveFullIntraRequest(view, session: session, at: now)
             case .goodbye: unsafe self.receiveGoodbye(view, session: session)
             case .transportFeedback: unsafe self.receiveTransportFeedback(view, session: session, at: now)
+            case .congestionControlFeedback:
+                unsafe self.receiveCongestionControlFeedback(
+                    view,
+                    session: session,
+                    budget: &feedbackBudget,
+                    at: now
+                )
             case .receiverEstimatedMaximumBitrate:
                 unsafe self.receiveEstimate(view, session: session, at: now)
             case .extendedReport:
@@ -135,14 +143,19 @@ extension MediaRouter {
         return unsafe self.getPicture(for: leg, layer: layer, at: now)
     }
 
-    /// Asks the publisher for a key frame of one layer, unless one was asked for in the last 500 ms (ATTACKS A-52).
+    /// Asks the publisher for a key frame of one layer, as soon as its `KeyFrameLimiter` lets it (ATTACKS A-52).
     @discardableResult
-    mutating func requestKeyFrame(of track: TrackPointer, layer: Int, at now: Instant) -> Bool {
+    mutating func requestKeyFrame(
+        of track: TrackPointer,
+        layer: Int,
+        patience: Nanoseconds = .zero,
+        at now: Instant
+    ) -> Bool {
         guard layer >= 0, unsafe layer < track.pointee.layerCount else { return false }
         let source = unsafe track.pointee.layers + layer
         // What a mirror's home worker keeps comes first.
         guard unsafe source.pointee.ssrc != nil, unsafe track.pointee.mirror?.isOpen != false else { return false }
-        guard unsafe source.pointee.keyFrames.request(at: now) else {
+        guard unsafe source.pointee.keyFrames.request(at: now, patience: patience) else {
             if let deadline = unsafe source.pointee.keyFrames.nextDeadline { unsafe self.wake(track, by: deadline) }
             return false
         }

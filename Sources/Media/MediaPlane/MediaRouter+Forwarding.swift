@@ -43,6 +43,7 @@ extension MediaRouter {
                 if end < legs.count { isLast = false }
                 var position = start
                 while position < end {
+                    unsafe Self.prefetch(legs, after: position)
                     unsafe self.forward(run, to: legs[position], at: now)
                     position += 1
                 }
@@ -59,7 +60,7 @@ extension MediaRouter {
         while index >= 0 {
             let entry = unsafe self.collected.entry(index)
             unsafe self.forward(
-                UnsafePointer(self.collected.packet(index)),
+                self.collected.packet(index),
                 to: leg,
                 track: run.track,
                 layer: run.layer,
@@ -85,7 +86,8 @@ extension MediaRouter {
         layer: Int,
         at now: Instant
     ) {
-        unsafe withUnsafePointer(to: packet) { packet in
+        var packet = packet
+        unsafe withUnsafeMutablePointer(to: &packet) { packet in
             unsafe self.forward(packet, to: leg, track: track, layer: layer, padding: 0, at: now)
         }
     }
@@ -95,7 +97,7 @@ extension MediaRouter {
     ///   - padding: bytes of RTP padding that it gets at least.
     @inline(__always)
     mutating func forward(
-        _ packet: UnsafePointer<SourcePacket>,
+        _ packet: UnsafeMutablePointer<SourcePacket>,
         to leg: LegPointer,
         track: TrackPointer,
         layer: Int,
@@ -110,7 +112,13 @@ extension MediaRouter {
         var setsMarker = false
         var starts = unsafe !isVideo && leg.pointee.rewriter.source == nil
         if isVideo {
-            let decision = unsafe leg.pointee.selector.decide(layer: rank, packet.pointee.frame, at: now)
+            let known = unsafe leg.pointee.selector.decideAgain(
+                layer: rank,
+                frame: packet.pointee.frame.frame,
+                flags: packet.pointee.frame.flags,
+                at: now
+            )
+            let decision = unsafe known ?? leg.pointee.selector.decide(layer: rank, packet.pointee.frame, at: now)
             setsMarker = decision.setsMarker
             switch decision.action {
             case .forward: break
@@ -145,7 +153,12 @@ extension MediaRouter {
     }
 
     /// A packet that the subscriber is not sent on purpose: its number closes up.
-    private mutating func leaveOut(_ packet: UnsafePointer<SourcePacket>, rank: Int, leg: LegPointer, at now: Instant) {
+    private mutating func leaveOut(
+        _ packet: UnsafeMutablePointer<SourcePacket>,
+        rank: Int,
+        leg: LegPointer,
+        at now: Instant
+    ) {
         self.counters.droppedOutLayer &+= 1
         guard unsafe rank == leg.pointee.rewriter.source else { return }
         unsafe leg.pointee.rewriter.leaveOut(source: rank, sequence: packet.pointee.sequence)
@@ -171,36 +184,20 @@ extension MediaRouter {
     ///   - padding: bytes of RTP padding that the packet gets at least.
     ///   - probe: the probe that the packet is part of; 0 = none.
     /// - Returns: the datagram's length; 0 when it was not sent.
-    @discardableResult
+    @inline(__always)
     mutating func send(
-        _ packet: UnsafePointer<SourcePacket>,
+        _ packet: UnsafeMutablePointer<SourcePacket>,
         rewritten: RewrittenPacket,
         patch: PacketPatch,
         leg: LegPointer,
-        padding: Int = 0,
-        probe: UInt16 = 0,
+        padding: Int,
+        probe: UInt16,
         at now: Instant
     ) -> Int {
-        let payloadType = unsafe leg.pointee.payloadTypes[Int(packet.pointee.header.payloadType & 0x7F)]
-        guard payloadType != Leg.noPayloadType else { return 0 }
         let slot = unsafe self.egress.nextSlot()
-        let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(packet.pointee.bytes))
-        var outgoing = unsafe Self.outgoingHeader(
-            packet.pointee.header,
-            of: bytes,
-            leg: leg,
-            payloadType: payloadType,
-            sequence: rewritten.wireSequence.value,
-            timestamp: rewritten.timestamp,
-            at: now
-        )
-        if patch.setsMarker { outgoing.marker = true }
-        guard let layout = unsafe self.writeHeader(&outgoing, patch, packet.pointee.header, of: bytes, into: slot)
-        else {
-            return 0
-        }
+        guard let layout = unsafe self.writeHeader(packet, rewritten, patch, leg, into: slot, at: now) else { return 0 }
         // The descriptor's continuity fields are changed where the packet lies: each leg writes its own over the last.
-        unsafe packet.pointee.payloadDescriptor.apply(patch, in: packet.pointee.payload)
+        unsafe packet.pointee.apply(patch)
         let padding =
             unsafe leg.pointee.repeatsDatagrams
             ? 0 : self.pad(packet, by: padding, headerLength: layout.headerLength, in: slot, of: leg.pointee.session)
@@ -212,14 +209,14 @@ extension MediaRouter {
             ),
             sequence: rewritten.sequence,
             in: slot,
-            to: leg.pointee.session,
+            to: leg,
             probe: probe,
             at: now
         )
         guard length > 0 else { return 0 }
         unsafe leg.pointee.lastTimestamp = rewritten.timestamp
         if unsafe leg.pointee.repeatsDatagrams {
-            var mark = HeaderMark(outgoing: rewritten.sequence, sendTime: outgoing.absoluteSendTime?.rawValue ?? 0)
+            var mark = HeaderMark(outgoing: rewritten.sequence, sendTime: self.sendTime(now).rawValue)
             let offset = layout.transportSequenceNumberOffset
             if offset > 0 {
                 mark.transportSequence = unsafe UInt16(slot[offset]) << 8 | UInt16(slot[offset + 1])
@@ -246,68 +243,13 @@ extension MediaRouter {
         }
     }
 
-    // MARK: Headers
-
-    /// The header that a leg's packet has: extensions with the leg's ids, none that the leg did not negotiate.
-    static func outgoingHeader(
-        _ header: RTPHeaderInfo,
-        of packet: RawSpan,
-        leg: LegPointer,
-        payloadType: UInt8,
-        sequence: UInt16,
-        timestamp: UInt32,
-        at now: Instant
-    ) -> OutgoingHeader {
-        var outgoing = unsafe OutgoingHeader(
-            marker: header.marker,
-            payloadType: payloadType,
-            sequenceNumber: sequence,
-            timestamp: timestamp,
-            ssrc: leg.pointee.ssrc,
-            extensions: leg.pointee.section.extensions
-        )
-        outgoing.mid = unsafe leg.pointee.mid
-        outgoing.absoluteSendTime = AbsoluteSendTime(now)
-        // Room for the number, which is known only when the packet's length is.
-        if unsafe leg.pointee.usesTransportFeedback, unsafe leg.pointee.session.pointee.bandwidth != nil {
-            outgoing.transportSequenceNumber = 0
-        }
-        if unsafe leg.pointee.kind == .audio {
-            outgoing.audioLevel = header.audioLevel(in: packet)
-        } else {
-            outgoing.videoOrientation = header.videoOrientation(in: packet)
-        }
-        return outgoing
-    }
-
-    /// Writes a header to the start of a slot, with the leg's own dependency descriptor where it has one.
-    func writeHeader(
-        _ outgoing: inout OutgoingHeader,
-        _ patch: PacketPatch,
-        _ header: RTPHeaderInfo,
-        of packet: RawSpan,
-        into slot: UnsafeMutableRawBufferPointer
-    ) -> OutgoingHeader.Layout? {
-        var target = unsafe MutableRawSpan(_unsafeBytes: slot)
-        guard let change = patch.descriptor, let range = header.range(of: .dependencyDescriptor),
-            range.upperBound <= packet.byteCount
-        else { return outgoing.write(into: &target) }
-        var changed = unsafe MutableRawSpan(_unsafeBytes: self.descriptorScratch)
-        guard let count = change.write(packet.extracting(range), into: &changed) else {
-            return outgoing.write(into: &target)
-        }
-        outgoing.dependencyDescriptor = 0..<count
-        let scratch = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(self.descriptorScratch))
-        return outgoing.write(into: &target, source: scratch)
-    }
-
     // MARK: Layers
 
     /// Starts a leg's stream at this packet, or goes over to another layer there.
     private mutating func switchSource(
         _ leg: LegPointer,
         to rank: Int,
-        _ packet: UnsafePointer<SourcePacket>,
+        _ packet: UnsafeMutablePointer<SourcePacket>,
         track: TrackPointer,
         layer: Int,
         at now: Instant

@@ -8,6 +8,12 @@ extension MediaRouter {
     /// A key frame and what followed it may take so long on their way; a new key frame comes sooner otherwise.
     private static let longestReplay = Nanoseconds.milliseconds(500)
 
+    /// libwebrtc's encoders hear no request within 300 ms of another, for whichever layer. Sent too soon it is lost, and the
+    /// next one comes half a second later.
+    private static let encoderInterval = Nanoseconds.milliseconds(330)
+    /// How long a better picture waits for others who want the same.
+    private static let sharingTime = Nanoseconds.milliseconds(300)
+
     /// Gets a picture for a leg that has none: from the packets of the last key frame where they are kept, so that a
     /// joiner costs nobody a key frame (forwarding.md), else from the publisher.
     ///
@@ -19,7 +25,32 @@ extension MediaRouter {
         if unsafe leg.pointee.selector.current == nil, unsafe self.replay(layer, of: track, to: leg, at: now) {
             return false
         }
-        return unsafe self.requestKeyFrame(of: track, layer: layer, at: now)
+        var patience = Nanoseconds.zero
+        if unsafe leg.pointee.selector.current != nil {
+            if unsafe self.isWantedSoon(layer, of: track, besides: leg, at: now) { patience = Self.sharingTime }
+            for other in unsafe 0..<track.pointee.layerCount where other != layer {
+                guard let lastSent = unsafe track.pointee.layers[other].keyFrames.lastSent else { continue }
+                patience = max(patience, lastSent + Self.encoderInterval - now)
+            }
+        }
+        return unsafe self.requestKeyFrame(of: track, layer: layer, patience: patience, at: now)
+    }
+
+    /// Whether a leg that has a picture and is to get a better one had better wait for others: those who have just come,
+    /// and those who are about to rise, are likely to want the same layer. Who joins together costs one key frame then.
+    private func isWantedSoon(_ layer: Int, of track: TrackPointer, besides leg: LegPointer, at now: Instant) -> Bool {
+        let rank = unsafe track.pointee.rank(layer: layer)
+        guard let current = unsafe leg.pointee.selector.current, current < rank else { return false }
+        for other in unsafe Each(track.pointee.legs) {
+            // Who has it for a target has asked for it already.
+            guard unsafe other != leg, unsafe other.pointee.selector.target ?? -1 < rank,
+                unsafe other.pointee.highestWantedRank ?? -1 >= rank,
+                let bandwidth = unsafe other.pointee.session.pointee.bandwidth
+            else { continue }
+            let isNew = unsafe now < bandwidth.pointee.graceUntil
+            if unsafe isNew || other.pointee.decision?.reason == .settling { return true }
+        }
+        return false
     }
 
     /// Sends a leg the last key frame and what followed it, as if all of it came now. Returns whether it did.
@@ -41,6 +72,7 @@ extension MediaRouter {
             let format = unsafe track.pointee.format(packet.header.payloadType)
             guard format.role == .media else { continue }
             _ = Self.readFrame(&packet, format: format.payload, with: &reader)
+            packet.readHeaderValue(unsafe track.pointee.kind)
             unsafe self.forward(packet, to: leg, track: track, layer: layer, at: now)
         }
         // The selector had the last word: it may not want this layer.

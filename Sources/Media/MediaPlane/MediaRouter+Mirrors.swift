@@ -201,23 +201,11 @@ extension MediaRouter {
         at now: Instant
     ) {
         let source = unsafe track.pointee.layers + layer
-        let keyFrame = unsafe Self.readFrame(&packet, format: format, with: &source.pointee.frames)
-        unsafe source.pointee.keyFrameCache.note(
-            packet.sequence,
-            isKeyFrameStart: packet.frame.canStart,
-            byteCount: packet.bytes.count,
-            at: now
-        )
+        let keyFrame = unsafe Self.readFrame(&packet, format: format, from: source, at: now)
         if packet.frame.isKeyFrameStart, let keyFrame {
             unsafe self.keyFrameArrived(keyFrame, track: track, layer: layer, at: now)
         }
-        unsafe source.pointee.cache.store(
-            packet.sequence,
-            bytes: RawSpan(_unsafeBytes: UnsafeRawBufferPointer(packet.withoutPadding)),
-            headerLength: packet.header.headerLength,
-            facts: packet.header,
-            at: now
-        )
+        unsafe Self.keep(packet, in: source, at: now)
     }
 
     /// From now on pictures are asked for: all that the home worker kept is here.

@@ -17,7 +17,7 @@ extension MediaRouter {
     /// Sends one packet to one subscriber, now or in its turn.
     @inline(__always)
     mutating func admit(
-        _ packet: UnsafePointer<SourcePacket>,
+        _ packet: UnsafeMutablePointer<SourcePacket>,
         rewritten: RewrittenPacket,
         patch: PacketPatch,
         rank: Int,
@@ -25,38 +25,43 @@ extension MediaRouter {
         padding: Int,
         at now: Instant
     ) {
-        guard unsafe leg.pointee.kind == .video, let bandwidth = unsafe leg.pointee.session.pointee.bandwidth else {
-            unsafe self.send(packet, rewritten: rewritten, patch: patch, leg: leg, padding: padding, at: now)
-            return
-        }
-        let reference = unsafe PacedPacket(
-            binding: leg.pointee.binding,
-            position: SourcePosition(
-                source: rank,
-                sequence: packet.pointee.sequence,
-                outgoingSequence: rewritten.sequence,
-                timestampOffset: rewritten.timestamp &- packet.pointee.header.timestamp,
-                generation: rewritten.generation
-            ),
-            patch: patch,
-            isRetransmission: false
-        )
+        var probe: UInt16 = 0
         let byteCount = unsafe packet.pointee.payloadLength + Self.typicalOverhead
-        switch unsafe bandwidth.pointee.pacer.admit(.video, byteCount: byteCount, reference: reference, at: now) {
-        case .sendNow:
-            let probe = unsafe bandwidth.pointee.pacer.currentProbe
-            let length = unsafe self.send(
-                packet,
-                rewritten: rewritten,
+        let pacing = unsafe leg.pointee.kind == .video ? leg.pointee.session.pointee.bandwidth : nil
+        if let pacing = unsafe pacing {
+            let reference = unsafe PacedPacket(
+                binding: leg.pointee.binding,
+                position: SourcePosition(
+                    source: rank,
+                    sequence: packet.pointee.sequence,
+                    outgoingSequence: rewritten.sequence,
+                    timestampOffset: rewritten.timestamp &- packet.pointee.header.timestamp,
+                    generation: rewritten.generation
+                ),
                 patch: patch,
-                leg: leg,
-                padding: padding,
-                probe: probe,
-                at: now
+                isRetransmission: false
             )
-            if length == 0 { unsafe bandwidth.pointee.pacer.sent(byteCount: -byteCount, kind: .video, at: now) }
-        case .queued: unsafe self.wakePacer(of: leg.pointee.session, bandwidth, at: now)
-        case .dropped: self.counters.droppedOutPacer &+= 1
+            switch unsafe pacing.pointee.pacer.admit(.video, byteCount: byteCount, reference: reference, at: now) {
+            case .sendNow: probe = unsafe pacing.pointee.pacer.currentProbe
+            case .queued:
+                unsafe self.wakePacer(of: leg.pointee.session, pacing, at: now)
+                return
+            case .dropped:
+                self.counters.droppedOutPacer &+= 1
+                return
+            }
+        }
+        let length = unsafe self.send(
+            packet,
+            rewritten: rewritten,
+            patch: patch,
+            leg: leg,
+            padding: padding,
+            probe: probe,
+            at: now
+        )
+        if length == 0, let pacing = unsafe pacing {
+            unsafe pacing.pointee.pacer.sent(byteCount: -byteCount, kind: .video, at: now)
         }
     }
 
@@ -84,6 +89,8 @@ extension MediaRouter {
                 if sent > 0 { unsafe bandwidth.pointee.pacer.sent(byteCount: sent, kind: .padding, at: now) }
             case .wait(let deadline):
                 unsafe bandwidth.pointee.pacerDeadline = deadline
+                let aborted = unsafe bandwidth.pointee.pacer.takeAbortedProbe()
+                if aborted != 0 { unsafe bandwidth.pointee.estimator.probeAborted(aborted, at: now) }
                 return
             }
         }
@@ -147,7 +154,7 @@ extension MediaRouter {
             payload: UnsafeRawBufferPointer(payload),
             sequence: copy.sequence,
             in: slot,
-            to: leg.pointee.session,
+            to: leg,
             probe: probe,
             at: now
         )

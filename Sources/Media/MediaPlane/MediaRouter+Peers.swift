@@ -42,7 +42,10 @@ extension MediaRouter {
                 self.endedIndices.append(index)
                 return
             case .wait(let deadline):
-                unsafe session.pointee.peerDeadline = deadline ?? .distantFuture
+                // What comes after is consent and the like: seconds apart.
+                unsafe session.pointee.peerDeadline =
+                    unsafe session.pointee.isConnected
+                    ? TimerGrid.first(after: deadline ?? .distantFuture) : deadline ?? .distantFuture
                 unsafe self.reschedule(session)
                 return
             }

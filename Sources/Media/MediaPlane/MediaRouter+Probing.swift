@@ -36,7 +36,8 @@ extension MediaRouter {
     private func paddingLeg(of session: SessionPointer) -> LegPointer? {
         var best: LegPointer?
         for leg in unsafe Each(session.pointee.legs) {
-            guard unsafe leg.pointee.paddingType != Leg.noPayloadType, unsafe leg.pointee.usesTransportFeedback,
+            guard unsafe leg.pointee.paddingType != Leg.noPayloadType,
+                unsafe leg.pointee.usesTransportFeedback || leg.pointee.isReportedByNumber,
                 unsafe !leg.pointee.isOnHold
             else { continue }
             guard let other = unsafe best else {
@@ -111,7 +112,7 @@ extension MediaRouter {
             payload: UnsafeRawBufferPointer(payload),
             sequence: sequence,
             in: slot,
-            to: leg.pointee.session,
+            to: leg,
             probe: probe,
             isPadding: true,
             at: now
@@ -151,7 +152,7 @@ extension MediaRouter {
             payload: UnsafeRawBufferPointer(payload),
             sequence: place.sequence,
             in: slot,
-            to: leg.pointee.session,
+            to: leg,
             isPadding: true,
             at: now
         )

@@ -18,6 +18,7 @@ extension MediaRouter {
         session: SessionPointer,
         room: Int,
         arrival: Instant,
+        mark: ECNMark,
         at now: Instant
     ) {
         let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(packet))
@@ -43,6 +44,8 @@ extension MediaRouter {
             unsafe session.pointee.feedback.received(number, at: arrival)
             unsafe session.pointee.feedbackSSRC = header.ssrc
             unsafe self.wake(session, by: session.pointee.feedback.nextDeadline)
+        } else if unsafe session.pointee.usesCongestionControlFeedback {
+            unsafe self.noteArrival(of: header, stream: stream, mark: mark, session: session, at: arrival)
         }
         if route.role == .media {
             var media = unsafe SourcePacket(
@@ -180,7 +183,6 @@ extension MediaRouter {
     ) {
         var packet = received
         let sequence = packet.sequence
-        let header = packet.header
         let source = unsafe track.pointee.layers + layer
         // Padding alone probes the way to us; nobody else needs it, and its number must leave no gap.
         if packet.payloadLength == 0 {
@@ -196,17 +198,12 @@ extension MediaRouter {
         if unsafe track.pointee.kind == .video {
             unsafe self.readFrame(&packet, format: format.payload, track: track, layer: layer, at: now)
         }
+        packet.readHeaderValue(unsafe track.pointee.kind)
         if unsafe track.pointee.codec != format.codec {
             unsafe track.pointee.codec = format.codec
             unsafe track.pointee.hasNews = true
         }
-        unsafe source.pointee.cache.store(
-            sequence,
-            bytes: RawSpan(_unsafeBytes: UnsafeRawBufferPointer(packet.withoutPadding)),
-            headerLength: header.headerLength,
-            facts: header,
-            at: now
-        )
+        unsafe Self.keep(packet, in: source, at: now)
         guard unsafe !track.pointee.isMuted else { return }
         if unsafe track.pointee.kind == .audio, unsafe track.pointee.owner != nil {
             unsafe self.noteLevel(of: packet, track: track)
@@ -228,6 +225,23 @@ extension MediaRouter {
         if let descriptor = packet.header.range(of: .dependencyDescriptor), descriptor.count > 3 {
             self.forwardCollected(at: now)
         }
+        let keyFrame = unsafe Self.readFrame(&packet, format: format, from: source, at: now)
+        unsafe source.pointee.rates.received(packet.frame, byteCount: packet.payloadLength, at: now)
+        unsafe source.pointee.scalability.received(packet.frame)
+        if packet.frame.isKeyFrameStart {
+            self.forwardCollected(at: now)
+            unsafe self.keyFrameArrived(keyFrame ?? KeyFrameInfo(), track: track, layer: layer, at: now)
+        }
+    }
+
+    /// Reads a packet that has just come, and notes whether the last key frame begins with it.
+    @inline(__always)
+    static func readFrame(
+        _ packet: inout SourcePacket,
+        format: PayloadFormat,
+        from source: UnsafeMutablePointer<SourceLayer>,
+        at now: Instant
+    ) -> KeyFrameInfo? {
         let keyFrame = unsafe Self.readFrame(&packet, format: format, with: &source.pointee.frames)
         unsafe source.pointee.keyFrameCache.note(
             packet.sequence,
@@ -235,11 +249,19 @@ extension MediaRouter {
             byteCount: packet.bytes.count,
             at: now
         )
-        unsafe source.pointee.rates.received(packet.frame, byteCount: packet.payloadLength, at: now)
-        if packet.frame.isKeyFrameStart {
-            self.forwardCollected(at: now)
-            unsafe self.keyFrameArrived(keyFrame ?? KeyFrameInfo(), track: track, layer: layer, at: now)
-        }
+        return keyFrame
+    }
+
+    /// Keeps a packet for those who will ask for it again, or join.
+    @inline(__always)
+    static func keep(_ packet: SourcePacket, in source: UnsafeMutablePointer<SourceLayer>, at now: Instant) {
+        unsafe source.pointee.cache.store(
+            packet.sequence,
+            bytes: RawSpan(_unsafeBytes: UnsafeRawBufferPointer(packet.withoutPadding)),
+            headerLength: packet.header.headerLength,
+            facts: packet.header,
+            at: now
+        )
     }
 
     static func readFrame(

@@ -19,6 +19,8 @@ extension MediaRouter {
         guard count > 0 else { return }
         let length = unsafe session.pointee.peer.sealRTCP(length: count, in: slot)
         guard length > 0 else { return }
+        // Only media is marked (RFC 6679 §7.3.4).
+        if unsafe session.pointee.chain.isMarked { unsafe session.pointee.chain = EgressQueue.Chain() }
         unsafe self.commit(length, to: session)
     }
 
@@ -35,17 +37,7 @@ extension MediaRouter {
     /// A receiver report about everything that a session publishes (RFC 3550 §6.4.2), and the echo of the reference time
     /// that it sent, if it did (RFC 3611 §4.5).
     mutating func sendReceiverReport(to session: SessionPointer, at now: Instant) {
-        var blocks = InlineArray<31, ReportBlock>(
-            repeating: ReportBlock(
-                ssrc: SSRC(0),
-                fractionLost: 0,
-                cumulativeLost: 0,
-                extendedHighestSequenceNumber: 0,
-                jitter: 0,
-                lastSenderReport: 0,
-                delaySinceLastSenderReport: 0
-            )
-        )
+        var blocks = InlineArray<31, ReportBlock>(repeating: .empty)
         var count = 0
         for track in unsafe Each(session.pointee.tracks) {
             for layer in unsafe 0..<track.pointee.layerCount where count < 31 {
@@ -97,6 +89,29 @@ extension MediaRouter {
             let length = writer.count
             unsafe self.seal(length, in: slot, to: session)
             unsafe session.pointee.feedback.reported(taken, at: now)
+        }
+    }
+
+    /// Congestion control feedback (RFC 8888 §3.1), as many packets as it takes.
+    mutating func sendCongestionControlFeedback(to session: SessionPointer, at now: Instant) {
+        var reports = InlineArray<256, PacketReport>(
+            repeating: PacketReport(SSRC(0), SequenceNumber(0), arrival: .none, mark: .notCapable)
+        )
+        while true {
+            var room = reports.mutableSpan
+            let count = unsafe session.pointee.congestionFeedback.collect(at: now, into: &room)
+            guard count > 0 else { return }
+            let slot = unsafe self.egress.nextSlot()
+            var writer = unsafe RTCPWriter(MutableRawSpan(_unsafeBytes: Self.room(slot)))
+            unsafe Self.begin(&writer, session: session, isReduced: session.pointee.isReducedSize)
+            let isWritten = unsafe writer.appendCongestionControlFeedback(
+                from: session.pointee.rtcpSSRC,
+                about: reports.span.extracting(first: count),
+                timestamp: UInt32(truncatingIfNeeded: self.wallClock.ntp(at: now).rawValue >> 16)
+            )
+            guard isWritten else { continue }
+            let length = writer.count
+            unsafe self.seal(length, in: slot, to: session)
         }
     }
 

@@ -134,7 +134,7 @@ extension MediaRouter {
             payload: UnsafeRawBufferPointer(rebasing: slot[headerLength..<copy.length]),
             sequence: copy.sequence,
             in: slot,
-            to: leg.pointee.session,
+            to: leg,
             probe: probe,
             isPadding: isPadding,
             keepsNumber: copy.isSameDatagram,

@@ -78,7 +78,9 @@ extension MediaRouter {
         entry.packetsLost = unsafe Int64(leg.pointee.statistics.cumulativeLost)
         entry.fractionLost = unsafe leg.pointee.statistics.fractionLost
         entry.jitter = unsafe leg.pointee.statistics.jitter
-        entry.roundTripTime = unsafe leg.pointee.statistics.roundTripTime?.inSeconds
+        // Before the first report, or from a client that sends none, feedback about its packets tells it too.
+        let reported = unsafe leg.pointee.statistics.roundTripTime
+        entry.roundTripTime = unsafe (reported ?? leg.pointee.session.pointee.roundTripTime)?.inSeconds
         return entry
     }
 }

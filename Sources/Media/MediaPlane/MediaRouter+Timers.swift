@@ -12,6 +12,9 @@ extension MediaRouter {
     mutating func runMediaTimers(_ session: SessionPointer, at now: Instant) {
         guard unsafe now >= session.pointee.mediaDeadline else { return }
         if unsafe session.pointee.usesTransportFeedback { unsafe self.sendTransportFeedback(to: session, at: now) }
+        if unsafe session.pointee.usesCongestionControlFeedback {
+            unsafe self.sendCongestionControlFeedback(to: session, at: now)
+        }
         for track in unsafe Each(session.pointee.tracks) {
             for layer in unsafe 0..<track.pointee.layerCount {
                 unsafe self.sendNACK(for: track, layer: layer, at: now)
@@ -21,7 +24,7 @@ extension MediaRouter {
             }
         }
         if unsafe now >= session.pointee.nextSelection {
-            unsafe session.pointee.nextSelection = now + Self.selectionInterval
+            unsafe session.pointee.nextSelection = TimerGrid.last(before: now + Self.selectionInterval)
             for track in unsafe Each(session.pointee.tracks) { unsafe self.watch(track, at: now) }
         }
         if unsafe session.pointee.reports.takeDue(at: now, using: &self.random) {
@@ -32,9 +35,12 @@ extension MediaRouter {
     }
 
     private func nextMediaDeadline(_ session: SessionPointer) -> Instant {
-        var deadline = unsafe session.pointee.reports.nextDeadline
+        var deadline = unsafe TimerGrid.first(after: session.pointee.reports.nextDeadline)
         if unsafe session.pointee.usesTransportFeedback {
             deadline = unsafe min(deadline, session.pointee.feedback.nextDeadline)
+        }
+        if unsafe session.pointee.usesCongestionControlFeedback {
+            deadline = unsafe min(deadline, session.pointee.congestionFeedback.nextDeadline)
         }
         guard unsafe !session.pointee.tracks.isEmpty else { return deadline }
         deadline = unsafe min(deadline, session.pointee.nextSelection)
@@ -54,6 +60,10 @@ extension MediaRouter {
     mutating func watch(_ track: TrackPointer, at now: Instant) {
         for layer in unsafe 0..<track.pointee.layerCount {
             let source = unsafe track.pointee.layers + layer
+            if unsafe source.pointee.reportedMode != source.pointee.scalability.mode {
+                unsafe source.pointee.reportedMode = source.pointee.scalability.mode
+                unsafe track.pointee.hasNews = true
+            }
             guard unsafe source.pointee.isActive, let last = unsafe source.pointee.lastPacket else { continue }
             if now - last > SourceLayer.silence {
                 unsafe source.pointee.isActive = false

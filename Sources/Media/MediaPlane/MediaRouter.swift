@@ -5,7 +5,7 @@ import Forwarding
 package import MediaControl
 import Negotiation
 package import PeerSession
-import RTP
+package import RTP
 package import SRTP
 import STUN
 
@@ -27,6 +27,8 @@ package struct MediaRouter: ~Copyable {
         package var srtpLibrary = SRTPLibrary.fastest
         /// Hands DTLS handshakes out through `nextHandshake` instead of doing them in `receive`.
         package var offloadsHandshakes: Bool
+        /// Packets of subscribers that report marks may leave with ECT(1), and publishers are told of theirs.
+        package var usesMarks = false
         /// Wakes the worker when packets of another one's tracks come; `nil` = it looks for them by itself.
         package var wake: WakeEvent?
 
@@ -66,10 +68,13 @@ package struct MediaRouter: ~Copyable {
     let descriptorScratch: UnsafeMutableRawBufferPointer
     let packetScratch: UnsafeMutableRawBufferPointer
     let wallClock: NTPAnchor
+    private var lastSendTime = (at: Instant.zero, value: AbsoluteSendTime(.zero))
     private var sampleCountdown = 64
     /// Packets of the batch in hand.
     var collected = ForwardingBatch()
     private(set) var collectsPackets = false
+    /// Somebody publishes who is to be told with which ECN bits its packets came; never goes back.
+    package internal(set) var wantsMarks = false
     /// All published ones, for `reportAudioActivity`.
     var audioTracks: [TrackPointer] = unsafe []
     var hasAudioActivity = false
@@ -151,6 +156,7 @@ package struct MediaRouter: ~Copyable {
     package mutating func currentCounters() -> RouterCounters {
         self.counters.droppedOutNoRoom = self.egress.noRoomCount
         self.counters.droppedOutSendError = self.egress.refusedCount
+        self.counters.socketErrors = self.egress.errors
         self.counters.sessions = UInt64(self.indexByID.count)
         return self.counters
     }
@@ -173,13 +179,16 @@ package struct MediaRouter: ~Copyable {
 
     /// Takes one datagram; media is opened in place and forwarded before this returns, or by `endBatch`.
     ///
-    /// - Parameter arrival: when the kernel took it in, for feedback about the publisher's path: `now` or a little
-    ///   earlier. `nil` = `now`.
+    /// - Parameters:
+    ///   - arrival: when the kernel took it in, for feedback about the publisher's path: `now` or a little earlier.
+    ///     `nil` = `now`.
+    ///   - mark: the ECN bits that it came with, for the same.
     package mutating func receive(
         _ datagram: UnsafeMutableRawBufferPointer,
         from source: TransportAddress,
         socket: Int,
         arrival: Instant? = nil,
+        mark: ECNMark = .notCapable,
         at now: Instant
     ) {
         let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(datagram))
@@ -217,6 +226,7 @@ package struct MediaRouter: ~Copyable {
                     session: session,
                     room: datagram.count - length,
                     arrival: arrival ?? now,
+                    mark: mark,
                     at: now
                 )
             case .rtcp(let length):
@@ -241,6 +251,13 @@ package struct MediaRouter: ~Copyable {
         case .replayed: self.counters.droppedInReplay &+= 1
         case .tooManySSRCs: self.counters.droppedInUnknownSSRC &+= 1
         }
+    }
+
+    /// What stands in headers of packets that leave now: many do at the same time.
+    @inline(__always)
+    mutating func sendTime(_ now: Instant) -> AbsoluteSendTime {
+        if self.lastSendTime.at != now { self.lastSendTime = (now, AbsoluteSendTime(now)) }
+        return self.lastSendTime.value
     }
 
     // MARK: Memory

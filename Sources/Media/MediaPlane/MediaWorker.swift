@@ -3,6 +3,7 @@ import CLinux
 package import MediaControl
 import Negotiation
 import PeerSession
+import RTP
 
 /// One thread, one epoll loop, the UDP sockets of one port, and the rooms homed on it.
 ///
@@ -25,6 +26,8 @@ package actor MediaWorker: MediaWorkerControl {
     private var batchWait: BatchWait
     /// Datagrams of media in this turn of the loop.
     private var mediaCount = 0
+    /// Since the first publisher that wants to be told of them.
+    private var receivesMarks = false
 
     package nonisolated let index: Int
     package nonisolated let endpoint: MediaEndpoint
@@ -88,6 +91,9 @@ package actor MediaWorker: MediaWorkerControl {
     ) async throws(MediaError) {
         defer { self.afterCommand() }
         try self.router.apply(configuration, to: session, at: Self.now())
+        guard self.router.wantsMarks, !self.receivesMarks else { return }
+        self.receivesMarks = true
+        for socket in self.sockets { socket.receiveMarks() }
     }
 
     package func close(_ session: SessionID) async {
@@ -143,6 +149,10 @@ package actor MediaWorker: MediaWorkerControl {
 
     package func statistics(of session: SessionID) async -> SessionStatistics? {
         self.router.statistics(of: session)
+    }
+
+    package func statistics(of sessions: [SessionID]) async -> [SessionID: SessionStatistics] {
+        sessions.reduce(into: [:]) { all, session in all[session] = self.router.statistics(of: session) }
     }
 
     /// Ends the loop and its thread after the current turn.
@@ -264,6 +274,7 @@ package actor MediaWorker: MediaWorkerControl {
                 from: self.receiver.source(index),
                 socket: socket,
                 arrival: self.receiver.arrival(index, now: now),
+                mark: self.receivesMarks ? self.receiver.mark(index) : .notCapable,
                 at: now
             )
         }

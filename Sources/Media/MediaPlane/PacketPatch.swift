@@ -28,8 +28,7 @@ extension Leg {
     ) -> PacketPatch {
         var patch = PacketPatch(payload: unsafe self.patch(packet.pointee.payloadDescriptor, generation: generation))
         patch.setsMarker = setsMarker
-        if self.section.extensions[.dependencyDescriptor] != 0, unsafe packet.pointee.frame.flags.contains(.descriptor)
-        {
+        if self.usesDescriptors, unsafe packet.pointee.frame.flags.contains(.descriptor) {
             patch.descriptor = unsafe self.descriptor.patch(
                 for: packet.pointee.frame,
                 from: source.pointee.frames,
@@ -50,7 +49,7 @@ extension Leg {
         generation: UInt32
     ) -> PacketPatch {
         var patch = PacketPatch(payload: self.patch(payload, generation: generation))
-        if self.section.extensions[.dependencyDescriptor] != 0, descriptor.byteCount > 0 {
+        if self.usesDescriptors, descriptor.byteCount > 0 {
             patch.descriptor = self.descriptor.patchAgain(descriptor, generation: generation)
         }
         return patch

@@ -1,5 +1,6 @@
 import Basics
 import CLinux
+import RTP
 
 /// Buffers for one `recvmmsg`, made once at start-up.
 @safe
@@ -44,6 +45,12 @@ struct ReceiveBatch: ~Copyable {
     borrowing func arrival(_ index: Int, now: Instant) -> Instant {
         let time = Instant(nanoseconds: unsafe cl_receive_time(self.batch, CInt(truncatingIfNeeded: index)))
         return time <= now && now - time < .seconds(2) ? time : now
+    }
+
+    /// The ECN bits that the datagram came with; `notCapable` until `UDPSocket.receiveMarks`.
+    borrowing func mark(_ index: Int) -> ECNMark {
+        let bits = unsafe cl_receive_mark(self.batch, CInt(truncatingIfNeeded: index))
+        return ECNMark(rawValue: UInt8(truncatingIfNeeded: bits)) ?? .notCapable
     }
 
     /// What the kernel dropped so far on the socket that was read last.

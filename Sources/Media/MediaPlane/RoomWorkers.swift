@@ -13,6 +13,8 @@ package final class RoomWorkers: MediaWorkerControl {
     /// This room's number in `places`.
     private let room: Int
     private let placement = WorkerPlacement()
+    /// Sessions whose statistics are made in one turn of a worker: media waits for them for some 100 µs.
+    private static let largestRequest = 64
 
     init(home: MediaWorker, workers: [MediaWorker], places: SessionPlaces) {
         self.home = home
@@ -58,6 +60,19 @@ package final class RoomWorkers: MediaWorkerControl {
 
     package func statistics(of session: SessionID) async -> SessionStatistics? {
         await self.worker(of: session).statistics(of: session)
+    }
+
+    package func statistics(of sessions: [SessionID]) async -> [SessionID: SessionStatistics] {
+        var all: [SessionID: SessionStatistics] = [:]
+        for (index, sessions) in Dictionary(grouping: sessions, by: { self.worker(of: $0).index }) {
+            var rest = sessions[...]
+            while !rest.isEmpty {
+                let part = Array(rest.prefix(Self.largestRequest))
+                rest = rest.dropFirst(part.count)
+                all.merge(await self.workers[index].statistics(of: part)) { _, new in new }
+            }
+        }
+        return all
     }
 
     // MARK: Subscribers

@@ -56,6 +56,19 @@ package struct RouterCounters: BitwiseCopyable, Sendable {
     /// Key frames of the cache that were sent to a subscriber that had no picture yet.
     package var replaysSent: UInt64 = 0
 
+    // Marks (ECN), where feedback tells of them.
+    /// RTP packets that left with ECT(1).
+    package var markedPacketsOut: UInt64 = 0
+    /// Those of them that subscribers report to have come as CE.
+    package var congestionMarksOut: UInt64 = 0
+    /// Publishers' packets that came with ECT(1), and as CE.
+    package var markedPacketsIn: UInt64 = 0
+    package var congestionMarksIn: UInt64 = 0
+    /// How trials of a subscriber's path ended.
+    package var markedPathsCapable: UInt64 = 0
+    package var markedPathsBleached: UInt64 = 0
+    package var markedPathsDropped: UInt64 = 0
+
     // Between workers.
     /// Packets of tracks published here that were handed to other workers.
     package var crossedPackets: UInt64 = 0
@@ -74,9 +87,10 @@ package struct RouterCounters: BitwiseCopyable, Sendable {
     package var handshakesFailed: UInt64 = 0
     package var handshakesWrongFingerprint: UInt64 = 0
     package var handshakesTimedOut: UInt64 = 0
-    package var handshakeDuration = DurationHistogram()
-    package var forwardDuration = DurationHistogram()
+    package var handshakeDuration = DurationHistogram<HandshakeScale>()
+    package var forwardDuration = DurationHistogram<ForwardingScale>()
     package var socketDropped: UInt64 = 0
+    package var socketErrors = SocketErrors()
 
     // Gauges.
     package var sessions: UInt64 = 0
@@ -169,51 +183,6 @@ package struct BitrateHistogram: BitwiseCopyable, Sendable {
         case 8: 10_000_000
         case 9: 20_000_000
         default: 50_000_000
-        }
-    }
-}
-
-/// Durations in buckets from 100 microseconds to 10 s, cumulative as Prometheus wants them only when they are printed.
-package struct DurationHistogram: BitwiseCopyable, Sendable {
-    /// Upper bounds in seconds.
-    package static let bounds: [Double] = [
-        0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
-    ]
-
-    /// The last one counts what is above all bounds.
-    package var buckets = InlineArray<16, UInt64>(repeating: 0)
-    package var count: UInt64 = 0
-    package var sumNanoseconds: UInt64 = 0
-
-    package init() {}
-
-    package mutating func record(_ duration: Nanoseconds) {
-        let nanoseconds = max(0, duration.count)
-        var index = 0
-        // Compared as integers: 100 us, 200 us, 500 us, then the same times ten.
-        while index < 15, nanoseconds > Self.bound(index) { index += 1 }
-        self.buckets[index] &+= 1
-        self.count &+= 1
-        self.sumNanoseconds &+= UInt64(nanoseconds)
-    }
-
-    private static func bound(_ index: Int) -> Int64 {
-        switch index {
-        case 0: 100_000
-        case 1: 200_000
-        case 2: 500_000
-        case 3: 1_000_000
-        case 4: 2_000_000
-        case 5: 5_000_000
-        case 6: 10_000_000
-        case 7: 20_000_000
-        case 8: 50_000_000
-        case 9: 100_000_000
-        case 10: 250_000_000
-        case 11: 500_000_000
-        case 12: 1_000_000_000
-        case 13: 2_500_000_000
-        default: 5_000_000_000
         }
     }
 }

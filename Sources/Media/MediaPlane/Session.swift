@@ -15,14 +15,7 @@ typealias BandwidthPointer = UnsafeMutablePointer<SubscriberBandwidth>
 /// can point to it.
 @safe
 struct Session: ~Copyable {
-    let id: SessionID
-    /// Position in the router's table and in its timer wheel.
-    let index: Int
-    var peer: PeerSession
-    var configuration: SessionConfiguration
-    let createdAt: Instant
-    var hasReportedFirstMedia = false
-
+    // What the packet path touches of every packet comes first: see `Leg`.
     // Where media goes.
     var destination = TransportAddress(high: 0, low: 0, port: 0)
     /// The socket that the selected pair's checks arrive on.
@@ -30,6 +23,23 @@ struct Session: ~Copyable {
     /// What waits to leave there.
     var chain = EgressQueue.Chain()
     var isConnected = false
+    var hasReportedFirstMedia = false
+    /// Of SRTP, behind every packet.
+    var tagLength = 16
+    /// What its path carries; made with its first video leg.
+    var bandwidth: BandwidthPointer?
+    /// When its bandwidth is due.
+    var bandwidthDeadline = Instant.distantFuture
+    var packetsSent: UInt64 = 0
+    var bytesSent: UInt64 = 0
+    var peer: PeerSession
+
+    let id: SessionID
+    /// Position in the router's table and in its timer wheel.
+    let index: Int
+    var configuration: SessionConfiguration
+    let createdAt: Instant
+
     /// When an authentic RTP or RTCP packet came.
     var lastMedia = Instant.zero
     /// Addresses that the router's table holds for this session.
@@ -46,6 +56,10 @@ struct Session: ~Copyable {
     var feedback = TransportFeedbackRecorder()
     var feedbackBuilder: TransportFeedbackBuilder
     var usesTransportFeedback = false
+    /// What is told in place of that where it was negotiated (RFC 8888).
+    var congestionFeedback = CongestionFeedbackRecorder()
+    /// For both directions: feedback about a peer is about its one transport.
+    var usesCongestionControlFeedback = false
     /// The media SSRC that transport-wide feedback names: the last that a packet came from.
     var feedbackSSRC = SSRC(0)
     var clock = PublisherClock()
@@ -57,12 +71,8 @@ struct Session: ~Copyable {
 
     // What it is sent.
     var legs: [LegPointer] = unsafe []
-    /// What its path carries; made with its first video leg.
-    var bandwidth: BandwidthPointer?
     /// To this peer and back, smoothed; from its reports, or from how soon it repeats what it is asked for.
     private(set) var roundTripTime: Nanoseconds?
-    /// Of SRTP, behind every packet.
-    var tagLength = 16
     var reports: RTCPSchedule
     /// What this peer last sent to learn the round trip time, until it is echoed.
     var referenceTime: ReceiverReferenceTime?
@@ -73,14 +83,10 @@ struct Session: ~Copyable {
     /// Local username fragments under which checks find this session.
     var fragmentKeys: [UInt64] = []
     var nextSelection = Instant.zero
-    /// When its bandwidth is due.
-    var bandwidthDeadline = Instant.distantFuture
 
     // Transport statistics.
     var packetsReceived: UInt64 = 0
     var bytesReceived: UInt64 = 0
-    var packetsSent: UInt64 = 0
-    var bytesSent: UInt64 = 0
     var srtpProfileName = ""
 
     init(

@@ -27,6 +27,10 @@ struct SourceLayer: ~Copyable {
     var keyFrames = KeyFrameLimiter()
     var rates = LayerRates()
     var frames = FrameReader()
+    /// Goes on when the stream restarts.
+    var scalability = ScalabilityObserver()
+    /// The mode that rooms were told of, or will be told of as soon as the track's news are due.
+    var reportedMode: ScalabilityMode?
     var keyFrameCache = KeyFrameCache()
     var lastPacket: Instant?
     var isActive = false
@@ -64,5 +68,13 @@ struct SourceLayer: ~Copyable {
         self.countedLost = 0
     }
 
-    var state: LayerState { LayerState(rid: self.rid, width: self.width, height: self.height, active: self.isActive) }
+    var state: LayerState {
+        LayerState(
+            rid: self.rid,
+            width: self.width,
+            height: self.height,
+            active: self.isActive,
+            scalabilityMode: self.scalability.mode?.name
+        )
+    }
 }

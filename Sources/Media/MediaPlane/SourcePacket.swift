@@ -21,11 +21,31 @@ struct SourcePacket {
     var payloadDescriptor = PayloadDescriptor.none
     /// What it is of its frame; of audio, nothing.
     var frame = FrameInfo()
+    /// The audio level of audio, the orientation of video.
+    private(set) var headerValue: UInt8?
+    /// What stands in the payload descriptor now; `nil` = what the publisher wrote.
+    private(set) var applied: VP8Patch?
 
     init(bytes: UnsafeMutableRawBufferPointer, header: RTPHeaderInfo, payloadLength: Int) {
         unsafe self.bytes = unsafe bytes
         self.header = header
         self.payloadLength = payloadLength
+    }
+
+    /// Reads the one value of its header that is passed on.
+    mutating func readHeaderValue(_ kind: MediaKind) {
+        let packet = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(self.bytes))
+        self.headerValue =
+            kind == .audio
+            ? self.header.audioLevel(in: packet)?.rawValue : self.header.videoOrientation(in: packet)
+    }
+
+    /// Writes a leg's numbers over those that the leg before wrote, where they differ.
+    @inline(__always)
+    mutating func apply(_ patch: PacketPatch) {
+        guard self.applied != patch.payload else { return }
+        self.applied = patch.payload
+        unsafe self.payloadDescriptor.apply(patch, in: self.payload)
     }
 
     /// `init` is only reached with lengths that were checked against `bytes`.

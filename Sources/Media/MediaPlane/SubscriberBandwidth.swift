@@ -13,14 +13,15 @@ struct SubscriberBandwidth: ~Copyable {
     /// Subscribed videos beyond these are not sent.
     static let maximumTracks = 64
 
-    var estimator: BandwidthEstimator
-    var pacer: Pacer<PacedPacket>
-    var allocator: BandwidthAllocator
-
+    // What the packet path touches of every packet comes first: see `Leg`.
     /// When the pacer has something to do.
     var pacerDeadline = Instant.distantFuture
     /// `pacerDeadline` is the time of something that waits.
     var isPacing = false
+    var pacer: Pacer<PacedPacket>
+    var estimator: BandwidthEstimator
+    var allocator: BandwidthAllocator
+
     /// A subscription, a preference, a speaker or a layer is another.
     var needsAllocation = true
     var allocationReason = LayerSwitchReason.bandwidth
@@ -30,13 +31,19 @@ struct SubscriberBandwidth: ~Copyable {
     /// What the pacer is to let pass at least: what is sent on trust must not queue up with us.
     private(set) var pacingFloor = Bitrate.zero
     var nextAllocation = Instant.zero
-    /// What the last allocation rested on.
+    /// What the last allocation came to, and what it rested on.
     var allocatedFor = Bitrate.zero
+    var basis = AllocationBasis()
     var summary: AllocationSummary?
     /// What the estimator was told to prove.
     var goal = ProbeGoal.none
     /// What all audio to this subscriber takes.
     var audio = LayerRateMeter()
+
+    /// Of subscribers that tell of packets by their own numbers (RFC 8888): how many were sent, modulo 2^32, and whether
+    /// they leave marked.
+    var sentOrder: UInt32 = 0
+    var path = MarkedPath(isWanted: false)
 
     /// Once a second, for the metrics.
     var nextSample: Instant
@@ -48,17 +55,16 @@ struct SubscriberBandwidth: ~Copyable {
         self.estimator = BandwidthEstimator(configuration: configuration, at: now)
         self.pacer = Pacer(capacity: Self.pacerCapacity, at: now)
         self.allocator = BandwidthAllocator(maximumTracks: Self.maximumTracks, at: now)
-        self.nextSample = now + .seconds(1)
+        self.nextSample = TimerGrid.last(before: now + .seconds(1))
         self.graceUntil = now
     }
 
     /// When `MediaRouter.runBandwidth` is to be called.
     var nextDeadline: Instant {
-        min(
-            min(self.estimator.nextDeadline, self.pacerDeadline),
-            min(self.needsAllocation ? .zero : self.nextAllocation, self.nextSample)
-        )
+        min(min(self.estimator.nextDeadline, self.pacerDeadline), min(self.allocationDeadline, self.nextSample))
     }
+
+    var allocationDeadline: Instant { self.needsAllocation ? .zero : self.nextAllocation }
 
     /// The bytes of IP and UDP headers: all figures are of what a link carries.
     mutating func setFamily(isIPv4: Bool) {
@@ -71,6 +77,16 @@ struct SubscriberBandwidth: ~Copyable {
     /// For so long after congestion, an estimate is a finding and not just the lack of one.
     private static let congestionMemory = Nanoseconds.seconds(60)
 
+    /// In a second or so; more than that is congestion even where no queue is seen, less may be chance or a radio.
+    private static let ordinaryLoss = 0.1
+
+    /// Whether the estimate is low because the path is full. The loss model alone is no finding: of the few packets of a
+    /// few small videos one or two lost ones make it take for the path's rate what happens to arrive.
+    private static func isFull(_ estimate: BandwidthEstimate) -> Bool {
+        guard estimate.isCongested else { return false }
+        return estimate.usage == .overusing || estimate.isDraining || estimate.lossFraction > Self.ordinaryLoss
+    }
+
     /// An estimate that no probe has yet raised is no reason to hold base layers back: they are sent on a path that has
     /// shown no congestion, and for a moment after a track was bound or began on any that is not congested now. Probes
     /// find out meanwhile, or congestion does.
@@ -81,8 +97,10 @@ struct SubscriberBandwidth: ~Copyable {
         at now: Instant
     ) -> BandwidthEstimate {
         self.pacingFloor = .zero
-        if estimate.isCongested { self.lastCongestion = now }
-        guard !estimate.isCongested else { return estimate }
+        guard !Self.isFull(estimate) else {
+            self.lastCongestion = now
+            return estimate
+        }
         var total = audio.bitsPerSecond
         for index in 0..<requests.count where requests[index].weight > 0 {
             var lowest = Int64.max
@@ -93,13 +111,20 @@ struct SubscriberBandwidth: ~Copyable {
         }
         // With the margin that the allocator wants for what is new.
         let needed = Bitrate(bitsPerSecond: total * 11 / 10)
-        guard needed > estimate.bitrate else { return estimate }
+        guard needed > estimate.bitrate else {
+            // Under congestion the allocator begins nothing that is not well below the estimate.
+            var calm = estimate
+            let isTight = needed.bitsPerSecond > estimate.bitrate.bitsPerSecond * 7 / 10
+            calm.isCongested = estimate.isCongested && !isTight
+            return calm
+        }
         if now >= self.graceUntil {
             let isCalm = self.lastCongestion.map { now - $0 >= Self.congestionMemory } ?? true
             guard isCalm else { return estimate }
         }
         var raised = estimate
         raised.bitrate = needed
+        raised.isCongested = false
         self.pacingFloor = Bitrate(bitsPerSecond: needed.bitsPerSecond * 11 / 10)
         return raised
     }

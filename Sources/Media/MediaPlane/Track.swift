@@ -44,6 +44,7 @@ struct Track: ~Copyable {
     var speechRole = SpeechRole.silent
     /// Which layers anybody has use for.
     var demand: EncodingDemand
+    var offerWatch = OfferWatch()
     /// Of the last media packet.
     var codec: Codec?
     /// Something that rooms should hear has changed since the last `layersChanged`.

@@ -24,6 +24,9 @@ final class UDPSocket: Sendable {
 
     deinit { _ = cl_close(self.descriptor) }
 
+    /// From now on the kernel tells with which ECN bits datagrams come; where it cannot, all are `notCapable`.
+    func receiveMarks() { _ = cl_receive_marks(self.descriptor) }
+
     /// The addresses of this machine's interfaces, without link-local ones, which no answer may carry (RFC 8445 §5.1.1.1).
     static func interfaceAddresses() -> [TransportAddress] {
         var native = [cl_address](repeating: cl_address(), count: 64)

@@ -1,6 +1,6 @@
 import Basics
 
-/// Every key there is. A key that does nothing yet is not in this list.
+/// Every key there is. Of what is not built yet only the switch that says "off" may be in this list.
 package enum ConfigurationKeys {
     package static let all: [ConfigurationKey] = http + admin + media + rooms + auth + limits + log + drain
 
@@ -84,6 +84,13 @@ package enum ConfigurationKeys {
             "UDP port of media worker 0; worker i has port + i; 0 = any free ports"
         ),
         ConfigurationKey(
+            "media.tcpPort",
+            \.media.tcpPort,
+            .portOfWhatIsNotBuilt("ICE over TCP"),
+            default: ["0"],
+            "TCP port for ICE; only 0 = off so far"
+        ),
+        ConfigurationKey(
             "media.advertisedAddresses",
             \.media.advertisedAddresses,
             .addresses("give the public addresses themselves, such as 203.0.113.7; finding them out is not built yet"),
@@ -110,6 +117,13 @@ package enum ConfigurationKeys {
             .choice,
             default: ["auto"],
             "whose AES-GCM protects media: auto, openssl or ipsec-mb"
+        ),
+        ConfigurationKey(
+            "media.ecn",
+            \.media.ecn,
+            .choice,
+            default: ["off"],
+            "packets that queues may mark in place of dropping them (L4S), to clients that tell of marks: auto or off"
         ),
         ConfigurationKey(
             "media.sendBatchInterval",

@@ -47,6 +47,8 @@ package struct MediaConfiguration: Sendable, Equatable {
     package var host: [TransportAddress] = []
     /// UDP port of worker 0; worker *i* has `port + i`. 0 = any free ports.
     package var port: UInt16 = 0
+    /// 0 = no ICE over TCP, which is all there is so far.
+    package var tcpPort: UInt16 = 0
     /// Public addresses in front of a 1:1 NAT, with port 0; empty = none.
     package var advertisedAddresses: [TransportAddress] = []
     /// At least 1: `0` in the sources has become the number of cores.
@@ -54,8 +56,16 @@ package struct MediaConfiguration: Sendable, Equatable {
     /// What one subscriber is sent at most; `nil` = no cap.
     package var maxBitratePerParticipant: Bitrate?
     package var crypto = MediaCrypto.auto
+    package var ecn = MediaECN.off
     /// The longest wait of a busy worker for packets to one destination to leave together; zero = none.
     package var sendBatchInterval = Nanoseconds.zero
+}
+
+/// Whether packets may leave with ECT(1), to be marked by full queues in place of being dropped (RFC 9331).
+package enum MediaECN: String, Sendable, CaseIterable {
+    /// To clients that tell of marks (RFC 8888), over paths that let them be.
+    case auto
+    case off
 }
 
 /// Whose AES-GCM protects media.

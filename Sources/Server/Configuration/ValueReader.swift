@@ -40,6 +40,11 @@ extension ValueReader where Value == UInt16 {
     static var port: Self {
         .scalar("give a port number from 0 to 65535") { text in decimal(text).flatMap(UInt16.init(exactly:)) }
     }
+
+    /// Takes 0 only.
+    static func portOfWhatIsNotBuilt(_ what: String) -> Self {
+        .scalar("\(what) is not built yet, so give 0") { text in decimal(text) == 0 ? 0 : nil }
+    }
 }
 
 extension ValueReader where Value == Int {

@@ -123,9 +123,17 @@ package enum MetricDefinitions {
             "sluice_worker_crossing_packets_total",
             "Packets that a media worker handed to others, and those that found the other's ring full."
         ),
+        .gauge(
+            "sluice_socket_buffer_bytes",
+            "What the kernel granted each of a media worker's sockets: in, for receiving; out, for sending."
+        ),
         .counter(
             "sluice_socket_dropped_packets_total",
             "Datagrams that the kernel dropped because a socket's buffer was full."
+        ),
+        .counter(
+            "sluice_socket_errors_total",
+            "Send calls of a media worker that failed, by errno; a call that was tried again counts too."
         ),
     ]
 
@@ -154,6 +162,16 @@ package enum MetricDefinitions {
             "RTP packets lost: in, before recovery; out, as receivers report.",
             labels: [direction]
         ),
+        .counter(
+            "sluice_ecn_packets_total",
+            "RTP packets with ECN marks: in, as they came from publishers; out, as they left, and as receivers report.",
+            labels: [direction, (name: "mark", values: ["ect1", "ce"])]
+        ),
+        .counter(
+            "sluice_ecn_paths_total",
+            "Paths to subscribers that were tried with ECN marks, by outcome.",
+            labels: [(name: "result", values: ["capable", "bleached", "dropped"])]
+        ),
         .counter("sluice_nack_requests_total", "Packets asked for again.", labels: [direction]),
         .counter(
             "sluice_retransmissions_total",
@@ -172,7 +190,7 @@ package enum MetricDefinitions {
         .gauge(
             "sluice_paused_tracks",
             "Forwarded tracks that are not sent at the moment, by reason.",
-            labels: [(name: "reason", values: ["preference"])]
+            labels: [(name: "reason", values: ["bandwidth", "preference", "unused"])]
         ),
         .histogram(
             "sluice_forward_duration_seconds",

@@ -28,6 +28,7 @@ extension SluiceConfiguration {
             case .openssl: .openSSL
             case .ipsecMB: .multiBuffer
             }
+        plane.usesMarks = self.media.ecn == .auto
         return plane
     }
 

@@ -10,6 +10,23 @@ enum MediaMetrics {
         }
     }
 
+    /// What the kernel granted. With several addresses the smallest of a worker's sockets is told: that one drops first.
+    static func buffers(_ sockets: [MediaPlane.SocketReport], workerCount: Int) -> [MetricFamily] {
+        // In the order of the workers, as many for each.
+        let perWorker = max(1, sockets.count / max(1, workerCount))
+        let samples = (0..<workerCount).flatMap { worker -> [MetricSample] in
+            let own = sockets.dropFirst(worker * perWorker).prefix(perWorker)
+            let label = MetricLabel("worker", String(worker))
+            let sizes = [
+                ("in", own.map(\.receiveBufferByteCount).min()), ("out", own.map(\.sendBufferByteCount).min()),
+            ]
+            return sizes.compactMap { direction, size in
+                size.map { MetricSample([label, MetricLabel("direction", direction)], .number(Double($0))) }
+            }
+        }
+        return [MetricFamily("sluice_socket_buffer_bytes", samples)]
+    }
+
     private static func rtp(_ counters: RouterCounters) -> [MetricFamily] {
         func byKind(_ name: String, _ incoming: RouterCounters.ByKind, _ outgoing: RouterCounters.ByKind)
             -> MetricFamily
@@ -91,6 +108,23 @@ enum MediaMetrics {
                 ]
             ),
             Self.layerSwitches(counters.layerSwitches),
+            MetricFamily(
+                "sluice_ecn_packets_total",
+                [
+                    sample(counters.markedPacketsIn, ("direction", "in"), ("mark", "ect1")),
+                    sample(counters.congestionMarksIn, ("direction", "in"), ("mark", "ce")),
+                    sample(counters.markedPacketsOut, ("direction", "out"), ("mark", "ect1")),
+                    sample(counters.congestionMarksOut, ("direction", "out"), ("mark", "ce")),
+                ]
+            ),
+            MetricFamily(
+                "sluice_ecn_paths_total",
+                [
+                    sample(counters.markedPathsCapable, ("result", "capable")),
+                    sample(counters.markedPathsBleached, ("result", "bleached")),
+                    sample(counters.markedPathsDropped, ("result", "dropped")),
+                ]
+            ),
             MetricFamily("sluice_forward_duration_seconds", [histogram(counters.forwardDuration)]),
             MetricFamily("sluice_subscriber_bitrate_estimate", [histogram(counters.bitrateEstimate)]),
             MetricFamily("sluice_subscriber_bitrate_used", [histogram(counters.bitrateUsed)]),
@@ -165,6 +199,12 @@ enum MediaMetrics {
                 "sluice_socket_dropped_packets_total",
                 [MetricSample([label], .count(counters.socketDropped))]
             ),
+            MetricFamily(
+                "sluice_socket_errors_total",
+                counters.socketErrors.byName.map { name, count in
+                    MetricSample([label, MetricLabel("error", name)], .count(count))
+                }
+            ),
         ]
     }
 
@@ -172,12 +212,12 @@ enum MediaMetrics {
         MetricSample(labels.map { MetricLabel($0.0, $0.1) }, .count(count))
     }
 
-    private static func histogram(_ durations: DurationHistogram) -> MetricSample {
+    private static func histogram<Scale>(_ durations: DurationHistogram<Scale>) -> MetricSample {
         let counts = durations.buckets.indices.map { durations.buckets[$0] }
         let sum = Double(durations.sumNanoseconds) / 1e9
         return MetricSample(
             [],
-            .histogram(HistogramSnapshot(bounds: DurationHistogram.bounds, counts: counts, sum: sum))
+            .histogram(HistogramSnapshot(bounds: DurationHistogram<Scale>.bounds, counts: counts, sum: sum))
         )
     }
 

@@ -12,7 +12,14 @@ struct MediaService: Service {
 
     func run() async throws {
         do { try self.plane.start() } catch { throw StartupFailure(error) }
-        await cancelWhenGracefulShutdown { await self.directory.run(events: self.plane.events) }
+        await cancelWhenGracefulShutdown {
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { await self.directory.run(events: self.plane.events) }
+                group.addTask { await self.plane.returnMemory() }
+                await group.next()
+                group.cancelAll()
+            }
+        }
         await self.plane.stop()
         self.logger.debug("media workers stopped")
     }

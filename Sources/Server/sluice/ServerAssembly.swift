@@ -99,10 +99,19 @@ struct ServerAssembly {
     private func makeMediaPlane() throws(StartupFailure) -> MediaPlane {
         let plane: MediaPlane
         do { plane = try MediaPlane(self.loaded.configuration.mediaPlane) } catch { throw StartupFailure(error) }
-        self.registry.addCollector { MediaMetrics.families(plane.counters()) }
+        self.registry.addCollector {
+            MediaMetrics.families(plane.counters())
+                + MediaMetrics.buffers(plane.sockets, workerCount: plane.workers.count)
+        }
         self.logger.info("media encryption", metadata: ["library": "\(plane.encryption)"])
         for socket in plane.sockets {
-            self.logger.debug("media socket", metadata: ["address": "\(socket.address)"])
+            self.logger.info(
+                "media socket",
+                metadata: [
+                    "address": "\(socket.address)", "receiveBuffer": "\(socket.receiveBufferByteCount)",
+                    "sendBuffer": "\(socket.sendBufferByteCount)",
+                ]
+            )
         }
         if let smallest = plane.sockets.map(\.receiveBufferByteCount).min(), smallest < 1 << 20 {
             self.logger.warning(

@@ -96,7 +96,7 @@ extension RTCPPacketView {
     /// - Returns: `nil` for other packets, and for feedback whose blocks do not fit it.
     package var congestionControlFeedback: CongestionControlFeedbackView? {
         @_lifetime(copy self) get {
-            self.packetType == 205 && self.count == 11 ? CongestionControlFeedbackView(self.bytes) : nil
+            self.kind == .congestionControlFeedback ? CongestionControlFeedbackView(self.bytes) : nil
         }
     }
 }

@@ -14,6 +14,8 @@ package import Basics
     case nack
     /// Transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1).
     case transportFeedback
+    /// RFC 8888 §3.1.
+    case congestionControlFeedback
     /// RFC 4585 §6.3.1.
     case pictureLossIndication
     /// RFC 5104 §4.3.1.
@@ -78,6 +80,7 @@ package import Basics
         case (202, _): (kind, shortest) = (.sourceDescription, 4 + count * 8)
         case (203, _): (kind, shortest) = (.goodbye, 4 + count * 4)
         case (205, 1): (kind, shortest) = (.nack, 16)
+        case (205, 11): (kind, shortest) = (.congestionControlFeedback, 12)
         case (205, 15): (kind, shortest) = (.transportFeedback, 20)
         case (206, 1): (kind, shortest) = (.pictureLossIndication, 12)
         case (206, 4): (kind, shortest) = (.fullIntraRequest, 20)

@@ -53,6 +53,19 @@ package import Basics
         self.lastSenderReport = lastSenderReport
         self.delaySinceLastSenderReport = delaySinceLastSenderReport
     }
+
+    /// About nothing: what fills an array before its blocks are made.
+    package static var empty: Self {
+        Self(
+            ssrc: SSRC(0),
+            fractionLost: 0,
+            cumulativeLost: 0,
+            extendedHighestSequenceNumber: 0,
+            jitter: 0,
+            lastSenderReport: 0,
+            delaySinceLastSenderReport: 0
+        )
+    }
 }
 
 extension RTCPPacketView {

@@ -119,6 +119,9 @@ extension SDPAttribute {
         }
 
         package var attributeValue: String { "\(self.payloadType.map { String($0) } ?? "*") \(self.kind)" }
+
+        /// `a=rtcp-fb:* ack ccfb` (RFC 8888 §6): there is none for a single format.
+        package static let congestionControlFeedback = Self(payloadType: nil, kind: "ack ccfb")
     }
 
     /// `a=extmap:8/sendonly URI attributes` (RFC 8285 §8).

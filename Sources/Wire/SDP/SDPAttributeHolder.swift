@@ -70,6 +70,10 @@ extension MediaDescription {
         self.value(of: "rtcp-xr")?.split(separator: " ").contains { $0 == "rcvr-rtt" || $0.hasPrefix("rcvr-rtt=") }
             ?? false
     }
+    /// Feedback by SSRC and RTP sequence number; for all formats, or not at all (RFC 8888 §6).
+    package var offersCongestionControlFeedback: Bool {
+        self.all(SDPAttribute.RTCPFeedback.self).contains { $0 == .congestionControlFeedback }
+    }
     package var sctpPort: UInt16? { self.value(of: "sctp-port").flatMap { Substring($0).decimal(UInt16.self) } }
     package var maximumMessageSize: UInt64? {
         self.value(of: "max-message-size").flatMap { Substring($0).decimal(UInt64.self) }

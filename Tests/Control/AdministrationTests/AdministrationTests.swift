@@ -136,6 +136,11 @@ import Testing
             }
             let control = try await put("/v1/rooms/a%00b", "{}")
             #expect(control == 400)
+            let large = try await put("/v1/rooms/my%20room", "{" + String(repeating: " ", count: 5_000) + "}")
+            #expect(large == 413)
+            await server.drain.begin()
+            let late = try await put("/v1/rooms/another", "{}")
+            #expect(late == 503)
         }
     }
 

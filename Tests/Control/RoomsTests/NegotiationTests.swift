@@ -242,6 +242,11 @@ import Testing
         #expect(bob.events.take() == ["changed alice"])
         #expect(await alice.tracks.map(\.layers) == [layers])
         #expect(await alice.tracks.map(\.codec) == [.vp9])
+        #expect(await alice.tracks.first?.json["svc"] == nil)
+        let whole = [LayerState(rid: "", width: 1_280, height: 720, active: true, scalabilityMode: "L3T3_KEY")]
+        await scenario.directory.handle(.layersChanged(PublishedTrack(session: source, mid: "0"), codec: .vp9, whole))
+        #expect(bob.events.take() == ["changed alice"])
+        #expect(await alice.tracks.first?.json["svc"] == .string("L3T3_KEY"))
         let selection = LayerSelection(spatial: 1, temporal: 0, reason: "bandwidth")
         await scenario.directory.handle(.selectionChanged(SectionReference(session: target, mid: "0"), selection))
         #expect(bob.events.take() == ["layer 1"])

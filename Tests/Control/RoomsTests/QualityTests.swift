@@ -99,6 +99,7 @@ import Testing
         try await alice.offer(Offer().publishing("audio"))
         let session = try #require(scenario.worker.sessions.last)
         let bob = try await scenario.join("bob")
+        for name in ["dave", "erin", "frank"] { _ = try await scenario.join(name) }
         scenario.worker.set(Self.statistics([Self.inbound(received: 50, lost: 0)]), of: session)
         await scenario.wait(seconds: 1)
         #expect(alice.events.take().count { $0 == "quality" } == 1)
@@ -116,27 +117,83 @@ import Testing
         #expect(carol.events.take() == ["quality"])
     }
 
-    @Test func aPublisherThatLosesSoundIsAdvisedAndLetGoAgain() async throws {
+    @Test func inASmallRoomEverybodyIsToldOfEverybodyEachSecond() async throws {
         let scenario = Scenario()
         let alice = try await scenario.join("alice")
         try await alice.offer(Offer().publishing("audio"))
         let session = try #require(scenario.worker.sessions.last)
-        var (received, lost): (UInt64, Int64) = (0, 0)
-        func second(losing count: Int64) async -> [String] {
-            received += UInt64(50 - count)
-            lost += count
-            var entry = Self.inbound(received: received, lost: lost)
-            entry.mid = "0"
-            scenario.worker.set(Self.statistics([entry]), of: session)
+        var others: [Member] = []
+        for name in ["bob", "carol", "dave"] { others.append(try await scenario.join(name)) }
+        for second in 1...3 as ClosedRange<UInt64> {
+            for member in others { _ = member.events.take() }
+            scenario.worker.set(Self.statistics([Self.inbound(received: 50 * second, lost: 0)]), of: session)
             await scenario.wait(seconds: 1)
-            return alice.events.take().filter { $0.hasPrefix("bitrate") }
+            for member in others { #expect(member.events.take() == ["quality"]) }
         }
-        for _ in 0..<3 { #expect(await second(losing: 0).isEmpty) }
-        #expect(await second(losing: 5) == ["bitrate 32000"])
-        #expect(await second(losing: 5).isEmpty)
+    }
+
+    /// A publisher of sound that is heard once a second.
+    private struct Speaker {
+        let scenario = Scenario()
+        let member: Member
+        let session: SessionID
+        private var received: UInt64 = 0
+        private var lost: Int64 = 0
+        private var bytes: UInt64 = 0
+
+        init() async throws {
+            self.member = try await self.scenario.join("alice")
+            try await self.member.offer(Offer().publishing("audio"))
+            self.session = try #require(self.scenario.worker.sessions.last)
+        }
+
+        /// What the speaker is told after a second of 50 packets.
+        mutating func second(losing count: Int64, packetBytes: UInt64 = 100) async -> [String] {
+            self.received += UInt64(50 - count)
+            self.lost += count
+            self.bytes += UInt64(50 - count) * packetBytes
+            var entry = QualityTests.inbound(received: self.received, lost: self.lost)
+            entry.mid = "0"
+            entry.bytesReceived = self.bytes
+            self.scenario.worker.set(QualityTests.statistics([entry]), of: self.session)
+            await self.scenario.wait(seconds: 1)
+            return self.member.events.take().filter { $0.hasPrefix("bitrate") }
+        }
+    }
+
+    @Test func aPublisherThatLosesSoundIsAdvisedAndLetGoAgain() async throws {
+        var speaker = try await Speaker()
+        for _ in 0..<3 { #expect(await speaker.second(losing: 0).isEmpty) }
+        #expect(await speaker.second(losing: 5) == ["bitrate 32000"])
+        #expect(await speaker.second(losing: 5).isEmpty)
         var hints: [String] = []
-        for _ in 0..<10 { hints += await second(losing: 0) }
+        for _ in 0..<10 { hints += await speaker.second(losing: 0) }
         #expect(hints == ["bitrate 38400", "bitrate 40000"])
+    }
+
+    @Test func theWayBackDoesNotEndAtWhatAPauseInTheMusicTook() async throws {
+        var speaker = try await Speaker()
+        // 120 kbit/s, then two quiet seconds, in the second of which packets get lost.
+        for _ in 0..<3 { #expect(await speaker.second(losing: 0, packetBytes: 300).isEmpty) }
+        #expect(await speaker.second(losing: 0, packetBytes: 20).isEmpty)
+        let first = try #require(await speaker.second(losing: 5, packetBytes: 20).first)
+        #expect(first == "bitrate 92198")
+        var hints: [String] = []
+        for _ in 0..<10 { hints += await speaker.second(losing: 0, packetBytes: 230) }
+        #expect(hints.last == "bitrate 115248")
+    }
+
+    @Test func adviceStaysBetween32And256KilobitsASecond() async throws {
+        var speaker = try await Speaker()
+        _ = await speaker.second(losing: 0, packetBytes: 1_200)
+        var hints: [String] = []
+        for _ in 0..<20 { hints += await speaker.second(losing: 5, packetBytes: 1_200) }
+        #expect(hints.first == "bitrate 204800")
+        #expect(hints.last == "bitrate 32000")
+        // Between one and five per cent nothing changes.
+        for _ in 0..<5 { #expect(await speaker.second(losing: 2, packetBytes: 80).isEmpty) }
+        for _ in 0..<20 { hints += await speaker.second(losing: 0, packetBytes: 80) }
+        #expect(hints.last == "bitrate 256000")
     }
 
     @Test func whatAWorkerSaysOfWantedLayersGoesToThePublisherOnly() async throws {

@@ -249,19 +249,37 @@ import Testing
     }
 
     @Test func joinsPerAddressAreLimited() async throws {
-        try await TestServer.run(limits: SignallingLimits(joinsPerSecondPerAddress: 2)) { server in
-            var codes: [String] = []
-            for _ in 0..<6 {
-                codes.append(
-                    try await WebSocketClient.open(port: server.port) { client in
-                        try await client.send("join", ["roomId": "r"])
-                        guard case .text(let reply) = try await client.receive() else { return "" }
-                        return reply["payload"]?["code"]?.stringValue ?? "ok"
+        var limits = TestServer.patientLimits
+        limits.joinsPerSecondPerAddress = 2
+        try await TestServer.run(limits: limits) { server in
+            let port = server.port
+            // Together: one after the other, they might take so long on a busy machine that all are let in.
+            let codes: [String] = try await withThrowingTaskGroup(of: String.self) { group in
+                for _ in 0..<20 {
+                    group.addTask {
+                        try await WebSocketClient.open(port: port) { client in
+                            try await client.send("join", ["roomId": "r"])
+                            guard case .text(let reply) = try await client.receive() else { return "" }
+                            return reply["payload"]?["code"]?.stringValue ?? "ok"
+                        }
                     }
-                )
+                }
+                return try await group.reduce(into: [String]()) { $0.append($1) }
             }
-            #expect(codes.prefix(2) == ["ok", "ok"])
+            #expect(codes.filter { $0 == "ok" }.count >= 2)
             #expect(codes.contains("rateLimited"))
+        }
+    }
+
+    @Test func statsHaveTheirMembersBeforeThereIsMedia() async throws {
+        try await TestServer.run { server in
+            try await WebSocketClient.open(port: server.port) { client in
+                try await client.send("join", ["roomId": "r"])
+                _ = try await client.expect("joined")
+                try await client.send("stats")
+                let stats = try await client.expect("stats")
+                #expect(stats == ["transport": .null, "inbound": [], "outbound": [], "quality": .null])
+            }
         }
     }
 }

@@ -134,6 +134,14 @@ import Testing
         var machine = Self.machine()
         #expect(machine.receive(Array(text.utf8), at: .zero).map(\.name) == [action])
     }
+
+    @Test func aReloadedLimitCountsForAddressesThatAreKnown() {
+        let limiter = AddressLimiter()
+        #expect(limiter.admit(nil, perSecond: 100, at: .zero))
+        #expect(limiter.admit(nil, perSecond: 1, at: .zero))
+        #expect(!limiter.admit(nil, perSecond: 1, at: .zero))
+        #expect(limiter.admit(nil, perSecond: 100, at: .zero))
+    }
 }
 
 extension SignallingMachine.Action {

@@ -96,9 +96,9 @@ struct WebSocketClient {
 
     mutating func receive() async throws -> Received {
         guard let first = try? await self.input.take(2) else { return .end }
-        var length = Int(first[1] & 0x7F)
-        if length == 126 { length = try await self.input.take(2).reduce(0) { $0 << 8 | Int($1) } }
-        if length == 127 { length = try await self.input.take(8).reduce(0) { $0 << 8 | Int($1) } }
+        let short = Int(first[1] & 0x7F)
+        let extended = try await self.input.take(short == 126 ? 2 : short == 127 ? 8 : 0)
+        let length = short < 126 ? short : extended.reduce(0) { $0 << 8 | Int($1) }
         let payload = try await self.input.take(length)
         switch first[0] & 0x0F {
         case 1: return .text(try JSONValue(parsing: payload, limits: .init(bytes: 1_000_000)))

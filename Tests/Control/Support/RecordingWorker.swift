@@ -24,6 +24,7 @@ package final class RecordingWorker: MediaWorkerControl {
     )
     private let state = Mutex((calls: [Call](), configurations: [SessionID: SessionConfiguration]()))
     private let known = Mutex<[SessionID: SessionStatistics]>([:])
+    private let requests = Mutex(0)
     private let refusal = Mutex<MediaError?>(nil)
     private let held = Mutex<(session: SessionID?, continuation: CheckedContinuation<Void, Never>?)>((nil, nil))
 
@@ -95,7 +96,20 @@ package final class RecordingWorker: MediaWorkerControl {
         self.known.withLock { $0[session] = statistics }
     }
 
+    /// How often it was asked for statistics: each time wakes a real worker.
+    package var statisticsRequestCount: Int { self.requests.withLock { $0 } }
+
     package func statistics(of session: SessionID) async -> SessionStatistics? {
+        self.requests.withLock { $0 += 1 }
+        return self.current(session)
+    }
+
+    package func statistics(of sessions: [SessionID]) async -> [SessionID: SessionStatistics] {
+        self.requests.withLock { $0 += 1 }
+        return sessions.reduce(into: [:]) { $0[$1] = self.current($1) }
+    }
+
+    private func current(_ session: SessionID) -> SessionStatistics? {
         if let known = self.known.withLock({ $0[session] }) { return known }
         guard self.configuration(of: session) != nil else { return nil }
         var statistics = SessionStatistics()

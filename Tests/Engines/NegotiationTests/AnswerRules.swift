@@ -31,6 +31,12 @@ func brokenRules(offer: SessionDescription, answer: SessionDescription) -> [Stri
         expect(answered.hasRTCPMux, name + "rtcp-mux")
         expect(!answered.hasReducedSizeRTCP || offered.hasReducedSizeRTCP, name + "rtcp-rsize only where offered")
         expect(answered.hasReceiverRoundTrip == offered.hasReceiverRoundTrip, name + "rtcp-xr where offered")
+        expect(
+            offered.offersCongestionControlFeedback || !answered.offersCongestionControlFeedback,
+            name + "ccfb only where offered"
+        )
+        let kinds = answered.all(SDPAttribute.RTCPFeedback.self).map { $0.kind }
+        expect(!kinds.contains("ack ccfb") || !kinds.contains("transport-cc"), name + "one kind of congestion feedback")
         expect(answered.first(SDPAttribute.Setup.self) == .passive, name + "setup:passive")
         expect(answered.all(SDPAttribute.CertificateFingerprint.self).count == 1, name + "one fingerprint")
         expect(answered.iceUsernameFragment != nil && answered.icePassword != nil, name + "ICE credentials")

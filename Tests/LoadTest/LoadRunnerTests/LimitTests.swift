@@ -55,6 +55,19 @@ import Testing
         #expect(RunReport.share(10, of: 0) == 1)
     }
 
+    @Test func `what the kernel says of a server's process`() throws {
+        // The name in parentheses may hold spaces and parentheses; fields 14 and 15 are user and system time.
+        let stat = "42 (a (strange) name) S 1 42 42 0 -1 4194560 10 0 0 0 250 50 7 8 20 0 7 0 99 1 2 3"
+        let metrics = try #require(
+            ServerMetrics(stat: stat, statm: "900 300 20 1 0 50 0", ticksPerSecond: 100, pageSize: 4_096)
+        )
+        #expect(metrics.cpuSeconds == 3)
+        #expect(metrics.residentBytes == 300 * 4_096)
+        for (stat, statm) in [(stat, "900"), ("42 (x) S 1", "900 300"), ("", "900 300")] {
+            #expect(ServerMetrics(stat: stat, statm: statm, ticksPerSecond: 100, pageSize: 4_096) == nil)
+        }
+    }
+
     @Test func `the metrics of a server`() {
         let page = """
             # HELP process_cpu_seconds_total x

@@ -3,32 +3,25 @@ import MediaPlane
 import Testing
 
 @Suite struct BatchWaitTests {
-    /// Turns of `work` every `period`, each with `packets`; the last one begins at the returned time.
+    /// A second of turns of `work` every `period`, both in microseconds, each with `packets`; and when the last one began.
     private static func run(
-        _ wait: inout BatchWait,
-        period: Nanoseconds,
-        work: Nanoseconds,
-        packets: Int,
-        for duration: Nanoseconds
-    ) -> Instant {
+        interval: Nanoseconds = .milliseconds(1),
+        period: Int64,
+        work: Int64,
+        packets: Int
+    ) -> (wait: BatchWait, last: Instant) {
+        var wait = BatchWait(interval: interval)
         var now = Instant(nanoseconds: 1_000_000_000)
-        let end = now + duration
+        let end = now + .seconds(1)
         while now < end {
-            now = now + period
-            wait.turn(began: now, ended: now + work, mediaCount: packets)
+            now = now + .microseconds(period)
+            wait.turn(began: now, ended: now + .microseconds(work), mediaCount: packets)
         }
-        return now
+        return (wait, now)
     }
 
     @Test func `a busy worker with many packets waits, at most for the interval from its last turn`() {
-        var wait = BatchWait(interval: .milliseconds(1))
-        let last = Self.run(
-            &wait,
-            period: Nanoseconds(200_000),
-            work: Nanoseconds(100_000),
-            packets: 1,
-            for: .seconds(1)
-        )
+        let (wait, last) = Self.run(period: 200, work: 100, packets: 1)
         #expect(wait.earliestTurn(at: last + Nanoseconds(100_000)) == last + .milliseconds(1))
         #expect(wait.earliestTurn(at: last + .milliseconds(1)) == nil)
         #expect(wait.earliestTurn(at: last + .seconds(1)) == nil)
@@ -43,26 +36,13 @@ import Testing
         (200, 100, 0),
     ])
     func `there is no wait where it would gain nothing`(period: Int64, work: Int64, packets: Int) {
-        var wait = BatchWait(interval: .milliseconds(1))
-        let last = Self.run(
-            &wait,
-            period: Nanoseconds(period * 1_000),
-            work: Nanoseconds(work * 1_000),
-            packets: packets,
-            for: .seconds(1)
-        )
+        let (wait, last) = Self.run(period: period, work: work, packets: packets)
         #expect(wait.earliestTurn(at: last + Nanoseconds(10_000)) == nil)
     }
 
     @Test func `the first packet after a pause never waits`() {
-        var wait = BatchWait(interval: .milliseconds(1))
-        let last = Self.run(
-            &wait,
-            period: Nanoseconds(200_000),
-            work: Nanoseconds(150_000),
-            packets: 4,
-            for: .seconds(1)
-        )
+        let (busy, last) = Self.run(period: 200, work: 150, packets: 4)
+        var wait = busy
         #expect(wait.earliestTurn(at: last + .milliseconds(50)) == nil)
         // Nor does the second: the pause counts.
         let began = last + .milliseconds(50)
@@ -71,14 +51,7 @@ import Testing
     }
 
     @Test func `an interval of zero is no wait`() {
-        var wait = BatchWait(interval: .zero)
-        let last = Self.run(
-            &wait,
-            period: Nanoseconds(200_000),
-            work: Nanoseconds(200_000),
-            packets: 9,
-            for: .seconds(1)
-        )
+        let (wait, last) = Self.run(interval: .zero, period: 200, work: 200, packets: 9)
         #expect(wait.earliestTurn(at: last) == nil)
     }
 }

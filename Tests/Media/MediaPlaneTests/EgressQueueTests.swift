@@ -1,5 +1,6 @@
 import Basics
 import CLinux
+import Glibc
 import MediaPlane
 import Testing
 
@@ -10,19 +11,23 @@ import Testing
         let descriptor: CInt
         let address: TransportAddress
 
-        init() throws {
-            var any = cl_address(high: 0, low: 0xFFFF_7F00_0001, scope: 0, port: 0)
+        init(isIPv4: Bool = true) throws {
+            let local =
+                isIPv4 ? TransportAddress(ipv4: 0x7F00_0001, port: 0) : TransportAddress(high: 0, low: 1, port: 0)
+            var any = cl_address(high: local.high, low: local.low, scope: 0, port: 0)
             let descriptor = cl_udp_socket(&any, 1 << 20, 1 << 20)
             try #require(descriptor >= 0)
             self.descriptor = descriptor
-            let port = UInt16(truncatingIfNeeded: cl_socket_local_port(descriptor))
-            self.address = TransportAddress(ipv4: 0x7F00_0001, port: port)
+            self.address = local.withPort(UInt16(truncatingIfNeeded: cl_socket_local_port(descriptor)))
         }
 
         deinit { _ = cl_close(self.descriptor) }
 
         /// Everything that has arrived: the number in the first two bytes, and the length.
-        func received() -> [[Int]] {
+        func received() -> [[Int]] { self.receivedWithMarks().map { Array($0.prefix(2)) } }
+
+        /// As above, with the ECN bits.
+        func receivedWithMarks() -> [[Int]] {
             guard let batch = cl_receive_batch_make(64, 65_536) else { return [] }
             defer { cl_receive_batch_free(batch) }
             var result: [[Int]] = []
@@ -31,7 +36,8 @@ import Testing
                 guard count > 0 else { return result }
                 for index in 0..<count {
                     guard let bytes = cl_receive_bytes(batch, index) else { continue }
-                    result.append([Int(bytes[0]) << 8 | Int(bytes[1]), Int(cl_receive_length(batch, index))])
+                    let number = Int(bytes[0]) << 8 | Int(bytes[1])
+                    result.append([number, Int(cl_receive_length(batch, index)), Int(cl_receive_mark(batch, index))])
                 }
             }
         }
@@ -142,9 +148,61 @@ import Testing
         }
         egress.flush()
         #expect(receiver.received().map { $0[0] } == Array(0..<8))
-        let (sent, refused) = (egress.sentCount, egress.refusedCount)
+        let (sent, refused, errors) = (egress.sentCount, egress.refusedCount, egress.errors)
         #expect(sent == 8)
         #expect(refused == 8)
+        // EINVAL, of the message and of each of its datagrams, or of the datagrams only.
+        #expect(errors.other >= 8)
+    }
+
+    @Test func `a refusal that an earlier datagram met is counted, and costs the next ones nothing`() throws {
+        let sender = try Socket()
+        let receiver = try Socket()
+        // Only a connected socket hears of ICMP; nobody listens there any more.
+        let gone = try Socket().address
+        var remote = sockaddr_in()
+        remote.sin_family = sa_family_t(AF_INET)
+        remote.sin_port = gone.port.bigEndian
+        remote.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        let isConnected = withUnsafeBytes(of: &remote) {
+            connect(sender.descriptor, $0.assumingMemoryBound(to: sockaddr.self).baseAddress, socklen_t($0.count))
+        }
+        try #require(isConnected == 0)
+        var egress = try Self.makeQueue(sender)
+        var chains = Chains()
+        Self.queue(0, length: 100, to: gone, in: &egress, &chains)
+        egress.flush()
+        for number in 1..<5 { Self.queue(number, length: 100, to: receiver.address, in: &egress, &chains) }
+        egress.flush()
+        #expect(receiver.received().map { $0[0] } == [1, 2, 3, 4])
+        let (refused, errors) = (egress.refusedCount, egress.errors)
+        #expect(refused == 0)
+        var expected = SocketErrors()
+        expected.connectionRefused = 1
+        #expect(errors == expected)
+    }
+
+    @Test func `what is too long for a datagram is dropped, and counted by its error`() throws {
+        let sender = try Socket()
+        let receiver = try Socket()
+        let batch = try #require(cl_send_batch_make(2, 70_000))
+        defer { cl_send_batch_free(batch) }
+        var address = cl_address(
+            high: receiver.address.high,
+            low: receiver.address.low,
+            scope: 0,
+            port: receiver.address.port
+        )
+        for (index, length) in [66_000, 100].enumerated() {
+            memset(cl_send_bytes(batch, CInt(index)), 0, length)
+            cl_send_begin(batch, CInt(index), sender.descriptor, &address, CInt(length))
+        }
+        var result = cl_send_result()
+        cl_send(batch, &result)
+        #expect(result.sent == 1)
+        #expect(result.refused == 1)
+        #expect(result.errors.too_long == 1)
+        #expect(receiver.received() == [[0, 100]])
     }
 
     @Test func `a queue that is full is flushed, and later batches are not mixed with it`() throws {
@@ -212,5 +270,62 @@ import Testing
         #expect(result.sent == 5)
         #expect(result.messages == 5)
         #expect(receiver.received() == (0..<5).map { [$0, 100] })
+    }
+
+    @Test(arguments: [true, false]) func `marks leave with their datagrams and with no others`(isIPv4: Bool) throws {
+        // A machine without IPv6 has nothing to test there.
+        guard let sender = try? Socket(isIPv4: isIPv4) else { return }
+        let (marked, other) = (try Socket(isIPv4: isIPv4), try Socket(isIPv4: isIPv4))
+        for socket in [marked, other] { #expect(cl_receive_marks(socket.descriptor) == 0) }
+        var egress = try Self.makeQueue(sender)
+        var chains = Chains()
+        var expected: [[Int]] = []
+        for number in 0..<40 {
+            // One alone, a few with marks, and a report without; as a path that is tried out, and one that is proven.
+            let isMarked = number % 4 == 1 || number >= 20 && number != 30
+            let length = number == 30 ? 90 : 1_000
+            if chains[marked.address, default: EgressQueue.Chain()].isMarked != isMarked {
+                chains[marked.address] = EgressQueue.Chain(isMarked: isMarked)
+            }
+            Self.queue(number, length: length, to: marked.address, in: &egress, &chains)
+            Self.queue(number, length: 500, to: other.address, in: &egress, &chains)
+            expected.append([number, length, isMarked ? 1 : 0])
+        }
+        egress.flush()
+        #expect(marked.receivedWithMarks() == expected)
+        #expect(other.receivedWithMarks() == (0..<40).map { [$0, 500, 0] })
+        let (messages, apart) = (egress.messageCount, egress.apartCount)
+        // 11 changes of marks up to the 20th, 2 more at the 30th; the other socket's leave as one.
+        #expect(messages == 14 + 1 || apart > 0)
+    }
+
+    @Test func `marks leave without segmentation too, and nobody is told of them who has not asked`() throws {
+        let batch = try #require(cl_send_batch_make(8, 1_536))
+        defer { cl_send_batch_free(batch) }
+        let sender = try Socket()
+        let (told, untold) = (try Socket(), try Socket())
+        #expect(cl_receive_marks(told.descriptor) == 0)
+        var index: CInt = 0
+        for receiver in [told, untold] {
+            let address = receiver.address
+            var to = cl_address(high: address.high, low: address.low, scope: 0, port: address.port)
+            for number in 0..<2 as Range<UInt8> {
+                let bytes = try #require(cl_send_bytes(batch, index))
+                for offset in 0..<100 { bytes[offset] = offset == 1 ? number : 0 }
+                if number == 0 {
+                    cl_send_begin(batch, index, sender.descriptor, &to, 100)
+                    cl_send_mark(batch, 3)
+                } else {
+                    cl_send_append(batch, index, index - 1, 100)
+                }
+                index += 1
+            }
+        }
+        cl_send_use_segmentation(batch, 0)
+        var result = cl_send_result()
+        cl_send(batch, &result)
+        #expect(result.sent == 4)
+        #expect(told.receivedWithMarks() == [[0, 100, 3], [1, 100, 3]])
+        #expect(untold.receivedWithMarks() == [[0, 100, 0], [1, 100, 0]])
     }
 }

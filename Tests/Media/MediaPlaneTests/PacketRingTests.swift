@@ -98,31 +98,19 @@ import Testing
         let tally = Tally()
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
-                var random = SeededRandom(seed: 43)
-                for value in 0..<count {
-                    while !Self.put(value, into: ring) { letTheOtherRun() }
-                    // Lets the ring run empty now and then.
-                    if UInt64.random(in: 0..<64, using: &random) == 0 { letTheOtherRun() }
-                }
-            }
-            group.addTask {
-                let epoll = cl_epoll_create()
-                defer { _ = cl_close(epoll) }
-                _ = cl_epoll_add_readable(epoll, wake.descriptor, 0)
-                var expected: UInt64 = 0
-                while expected < count {
-                    if let value = Self.take(from: ring) {
-                        if value != expected { tally.problems.wrappingAdd(1, ordering: .relaxed) }
-                        expected += 1
-                        continue
+                try await onThread {
+                    var random = SeededRandom(seed: 43)
+                    for value in 0..<count {
+                        while !Self.put(value, into: ring) {
+                            guard !tally.isOver.load(ordering: .relaxed) else { return }
+                            letTheOtherRun()
+                        }
+                        // Lets the ring run empty now and then.
+                        if UInt64.random(in: 0..<64, using: &random) == 0 { letTheOtherRun() }
                     }
-                    tally.sleeps.wrappingAdd(1, ordering: .relaxed)
-                    var tag: UInt64 = 0
-                    // Nobody else wakes it: after 20 s without it, the wake-up was lost.
-                    guard cl_epoll_wait(epoll, &tag, 1, 20_000_000_000) > 0 else { throw LostWakeUp() }
-                    wake.drain()
                 }
             }
+            group.addTask { try await onThread { try Self.consume(count, of: ring, wokenBy: wake, tally) } }
             try await group.waitForAll()
         }
         #expect(tally.problems.load(ordering: .relaxed) == 0)
@@ -130,11 +118,35 @@ import Testing
         #expect(ring.front() == nil)
     }
 
+    private static func consume(_ count: UInt64, of ring: PacketRing, wokenBy wake: WakeEvent, _ tally: Tally) throws {
+        let epoll = cl_epoll_create()
+        defer {
+            _ = cl_close(epoll)
+            tally.isOver.store(true, ordering: .relaxed)
+        }
+        _ = cl_epoll_add_readable(epoll, wake.descriptor, 0)
+        var expected: UInt64 = 0
+        while expected < count {
+            if let value = Self.take(from: ring) {
+                if value != expected { tally.problems.wrappingAdd(1, ordering: .relaxed) }
+                expected += 1
+                continue
+            }
+            tally.sleeps.wrappingAdd(1, ordering: .relaxed)
+            var tag: UInt64 = 0
+            // Nobody else wakes it: after 20 s without it, the wake-up was lost.
+            guard cl_epoll_wait(epoll, &tag, 1, 20_000_000_000) > 0 else { throw LostWakeUp() }
+            wake.drain()
+        }
+    }
+
     private struct LostWakeUp: Error {}
 
     private final class Tally: Sendable {
         let problems = Atomic<Int>(0)
         let sleeps = Atomic<Int>(0)
+        /// Nobody empties the ring any more.
+        let isOver = Atomic<Bool>(false)
     }
 }
 
@@ -159,3 +171,27 @@ import Testing
 
 /// Gives the other thread a chance.
 private func letTheOtherRun() { _ = cl_thread_id() }
+
+/// Runs what waits or spins on a thread of its own: there are no more threads for tasks than cores, and one side of a ring
+/// would wait for the other one to be let onto them.
+private func onThread(_ body: @escaping @Sendable () throws -> Void) async throws {
+    try await withCheckedThrowingContinuation { continuation in
+        let job = Unmanaged.passRetained(ThreadJob { continuation.resume(with: Result(catching: body)) })
+        let result = cl_thread_start(
+            "test",
+            { context in
+                guard let context else { return }
+                Unmanaged<ThreadJob>.fromOpaque(context).takeRetainedValue().run()
+            },
+            job.toOpaque()
+        )
+        guard result != 0 else { return }
+        job.release()
+        continuation.resume(throwing: MediaPlaneError.systemRefused(call: "pthread_create", errno: result))
+    }
+}
+
+private final class ThreadJob {
+    let run: () -> Void
+    init(_ run: @escaping () -> Void) { self.run = run }
+}

@@ -12,6 +12,9 @@ struct Camera {
         let height: UInt16
         var sequence: UInt64
         var pictureID: UInt16
+        var pictureCount = 0
+        /// TL0PICIDX: counts the pictures of the lowest temporal layer.
+        var baseIndex: UInt8 = 0
         var timestamp: UInt32
         var needsKeyFrame = true
         var isOn = true
@@ -39,6 +42,8 @@ struct Camera {
     private(set) var feedbackReceived = 0
     private(set) var pictureLossReceived = 0
     var packetsPerFrame = 4
+    /// 1...3; above the first, every other frame is of the highest.
+    var temporalLayers = 1
     /// Of each layer, in place of `packetsPerFrame`, smallest layer first.
     var packetsByLayer: [Int] = []
     /// Of each packet, about.
@@ -47,6 +52,9 @@ struct Camera {
     var keyFrameFactor = 1
     /// Answers NACKs through RTX (RFC 4588), as browsers do; else with the very same datagram.
     var usesRTX = false
+    /// As libwebrtc does: a request for one layer makes key frames of all, and none is heard for 300 ms after it.
+    var isLibwebrtc = false
+    private var heardAt: Instant?
     var interval = Nanoseconds.microseconds(33_333)
     /// What encoder and pacer take: a frame is sent this long after it was captured.
     var encodingTime = Nanoseconds.zero
@@ -87,13 +95,17 @@ struct Camera {
         let isKeyFrame = self.layers[index].needsKeyFrame
         self.layers[index].needsKeyFrame = false
         if isKeyFrame { self.layers[index].sentKeyFrames += 1 }
+        let temporalID = self.nextTemporalID(index, isKeyFrame: isKeyFrame)
         let usual = index < self.packetsByLayer.count ? self.packetsByLayer[index] : self.packetsPerFrame
         let count = isKeyFrame ? usual * self.keyFrameFactor : usual
         for part in 0..<count {
             let layer = self.layers[index]
             var payload: [UInt8] = [
-                part == 0 ? 0x90 : 0x80, 0x80, UInt8(layer.pictureID >> 8) | 0x80, UInt8(layer.pictureID & 0xFF),
+                part == 0 ? 0x90 : 0x80, self.temporalLayers > 1 ? 0xE0 : 0x80, UInt8(layer.pictureID >> 8) | 0x80,
+                UInt8(layer.pictureID & 0xFF),
             ]
+            // The layer, and that it may be switched up to here: it is predicted from the lowest only.
+            if self.temporalLayers > 1 { payload += [layer.baseIndex, temporalID << 6 | (temporalID > 0 ? 0x20 : 0)] }
             if part == 0 {
                 payload += [isKeyFrame ? 0x10 : 0x11, 0, 0]
                 if isKeyFrame {
@@ -130,6 +142,15 @@ struct Camera {
         }
         self.layers[index].pictureID = (self.layers[index].pictureID + 1) & 0x7FFF
         self.layers[index].timestamp &+= self.ticksPerFrame
+    }
+
+    private mutating func nextTemporalID(_ index: Int, isKeyFrame: Bool) -> UInt8 {
+        let phase = isKeyFrame ? 0 : self.layers[index].pictureCount
+        self.layers[index].pictureCount = phase + 1
+        let pattern: [UInt8] = self.temporalLayers == 1 ? [0] : self.temporalLayers == 2 ? [0, 1] : [0, 2, 1, 2]
+        let temporalID = pattern[phase % pattern.count]
+        if temporalID == 0 { self.layers[index].baseIndex &+= 1 }
+        return temporalID
     }
 
     private mutating func sendAgain(_ number: UInt16, of index: Int, in call: SimulatedCall) {
@@ -188,7 +209,11 @@ struct Camera {
                 case .pictureLossIndication:
                     self.pictureLossReceived += 1
                     let media = view.mediaSSRC
-                    for index in self.layers.indices where self.layers[index].ssrc == media {
+                    if self.isLibwebrtc {
+                        guard self.heardAt.map({ call.now - $0 >= .milliseconds(300) }) ?? true else { continue }
+                        self.heardAt = call.now
+                    }
+                    for index in self.layers.indices where self.isLibwebrtc || self.layers[index].ssrc == media {
                         self.layers[index].needsKeyFrame = true
                     }
                 case .nack:

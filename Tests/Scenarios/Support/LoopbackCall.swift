@@ -1,4 +1,5 @@
 import Basics
+import CongestionControl
 import Glibc
 import MediaControl
 import MediaPlane
@@ -21,13 +22,15 @@ final class LoopbackCall {
     private var random: RandomSource
 
     init(workerCount: Int, seed: UInt64) throws {
-        self.plane = try MediaPlane(
-            MediaPlane.Configuration(
-                hosts: [TransportAddress(ipv4: 0x7F00_0001, port: 0)],
-                port: 0,
-                workerCount: workerCount
-            )
+        var configuration = MediaPlane.Configuration(
+            hosts: [TransportAddress(ipv4: 0x7F00_0001, port: 0)],
+            port: 0,
+            workerCount: workerCount
         )
+        // Clients that get no time on a busy machine give no feedback and take packets late, as if their path were
+        // congested: their video would be paused, and a test that waits for it would wait for good.
+        configuration.estimator = EstimatorConfiguration(start: .kbps(10_000), minimum: .kbps(10_000))
+        self.plane = try MediaPlane(configuration)
         self.seed = seed
         self.random = .seeded(state: seed)
         self.room = self.plane.workerForNewRoom()

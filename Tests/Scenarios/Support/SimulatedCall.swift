@@ -4,6 +4,7 @@ import MediaControl
 import MediaPlane
 import Negotiation
 import PeerSession
+import RTP
 import TestSupport
 
 /// A worker's router and its clients over a simulated network, in virtual time.
@@ -47,6 +48,8 @@ final class SimulatedCall {
     var watchesClients: (_ datagram: [UInt8], SimulatedClient) -> Void = { _, _ in }
     /// Narrow links to clients, by address.
     var bottlenecks: [TransportAddress: Bottleneck] = [:]
+    /// What becomes of the ECN bits of datagrams on their way to clients; `nil` = the datagram is dropped.
+    var changesMark: (ECNMark) -> ECNMark? = { $0 }
     /// Applied to every offer on its way to the server.
     var tampersWithOffer: (String) -> String = { $0 }
     /// Applied to every answer on its way to a client.
@@ -65,21 +68,24 @@ final class SimulatedCall {
         packetsPerSecond: Int = 0,
         offloadsHandshakes: Bool = false,
         sockets: [TransportAddress] = [serverAddress],
-        workerCount: Int = 1
+        workerCount: Int = 1,
+        usesMarks: Bool = false
     ) {
         self.seed = seed
         self.sockets = sockets
         self.network = SimulatedNetwork(impairment: impairment, seed: seed)
         self.random = .seeded(state: seed)
-        let configuration = MediaRouter.Configuration(
+        var configuration = MediaRouter.Configuration(
             certificate: Self.serverCertificate,
             packetsPerSecondPerTransport: packetsPerSecond,
             offloadsHandshakes: offloadsHandshakes
         )
+        configuration.usesMarks = usesMarks
+        let made = configuration
         let start = self.now
         self.workers = (0..<workerCount).map { index in
             SimulatedWorker(
-                configuration: configuration,
+                configuration: made,
                 sockets: index == 0 ? sockets : [Self.serverAddress.withPort(7_900 + UInt16(index))],
                 seed: seed &+ UInt64(index),
                 at: start
@@ -185,7 +191,7 @@ final class SimulatedCall {
         guard let bytes else { return }
         self.watchesClients(bytes, client)
         let server = client.peer?.selected ?? Self.serverAddress
-        self.network.send(bytes, from: client.wireAddress, to: server, at: self.now)
+        self.network.send(bytes, from: client.wireAddress, to: server, mark: client.marksSent, at: self.now)
     }
 
     /// A datagram from anywhere, with a forged source if need be.
@@ -269,11 +275,11 @@ final class SimulatedCall {
             let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: delivery.bytes.count, alignment: 1)
             buffer.copyBytes(from: delivery.bytes)
             self.received.append(buffer)
-            worker.router.receive(buffer, from: delivery.from, socket: socket, at: self.now)
+            worker.router.receive(buffer, from: delivery.from, socket: socket, mark: delivery.mark, at: self.now)
             return
         }
         if let client = self.client(at: delivery.to) {
-            client.receive(delivery.bytes, from: delivery.from, at: self.now)
+            client.receive(delivery.bytes, from: delivery.from, mark: delivery.mark, at: self.now)
         }
     }
 
@@ -308,11 +314,14 @@ final class SimulatedCall {
             self.sentByServer[datagram.to, default: 0] += 1
             self.watchesServer(datagram.bytes, datagram.to, datagram.socket)
             let leaves = self.bottlenecks[datagram.to]?.pass(byteCount: datagram.bytes.count, at: self.now)
-            guard self.bottlenecks[datagram.to] == nil || leaves != nil else { continue }
+            guard self.bottlenecks[datagram.to] == nil || leaves != nil,
+                let mark = self.changesMark(datagram.isMarked ? .capable1 : .notCapable)
+            else { continue }
             self.network.send(
                 datagram.bytes,
                 from: worker.sockets[datagram.socket],
                 to: datagram.to,
+                mark: mark,
                 at: leaves ?? self.now
             )
         }

@@ -45,8 +45,16 @@ final class SimulatedClient {
     private(set) var rtcpArrivals: [Instant] = []
     /// Of everything that came, in order of arrival.
     private(set) var transportSequences: [UInt16] = []
-    /// Sends transport-wide feedback about what has a number, as browsers do.
+    /// Sends transport-wide feedback about what has a number, as browsers do, or about all (RFC 8888) where that was
+    /// negotiated.
     var sendsFeedback = true
+    /// The ECN bits of what it sends.
+    var marksSent = ECNMark.notCapable
+    /// How many RTP packets came with which ECN bits.
+    private(set) var marksReceived: [ECNMark: Int] = [:]
+    private var congestionRecorder = CongestionFeedbackRecorder()
+    /// The place of each SSRC in that.
+    private var streams: [SSRC: Int] = [:]
     private var recorder = TransportFeedbackRecorder()
     private var feedbackBuilder = TransportFeedbackBuilder(senderSSRC: SSRC(1), mediaSSRC: SSRC(1))
     private let certificate: DTLSCertificate
@@ -170,13 +178,18 @@ final class SimulatedClient {
         return nil
     }
 
-    func receive(_ bytes: [UInt8], from source: TransportAddress, at now: Instant) {
+    func receive(
+        _ bytes: [UInt8],
+        from source: TransportAddress,
+        mark: ECNMark = .notCapable,
+        at now: Instant
+    ) {
         var bytes = bytes
         let received = bytes.withUnsafeMutableBytes { buffer in
             self.peer?.receive(buffer, from: source, to: self.address, at: now)
         }
         switch received {
-        case .rtp(let length, _): self.note(Array(bytes[0..<length]), at: now)
+        case .rtp(let length, _): self.note(Array(bytes[0..<length]), mark: mark, at: now)
         case .rtcp(let length):
             self.rtcp.append(Array(bytes[0..<length]))
             self.rtcpArrivals.append(now)
@@ -184,7 +197,7 @@ final class SimulatedClient {
         }
     }
 
-    private func note(_ bytes: [UInt8], at now: Instant) {
+    private func note(_ bytes: [UInt8], mark: ECNMark, at now: Instant) {
         var map = HeaderExtensionMap()
         for section in self.answer?.session.sections ?? [] {
             for kind in HeaderExtension.allCases where section.extensions[kind] != 0 {
@@ -193,6 +206,18 @@ final class SimulatedClient {
         }
         guard let header = RTPHeaderInfo(bytes.span.bytes, extensions: map) else { return }
         let number = header.transportSequenceNumber(in: bytes.span.bytes)
+        self.marksReceived[mark, default: 0] += 1
+        if self.usesCongestionControlFeedback {
+            let stream = self.streams[header.ssrc, default: self.streams.count]
+            self.streams[header.ssrc] = stream
+            self.congestionRecorder.received(
+                header.sequenceNumber,
+                of: header.ssrc,
+                stream: stream,
+                mark: mark,
+                at: now
+            )
+        }
         if let number {
             self.recorder.received(number, at: now)
             self.transportSequences.append(number.value)
@@ -220,8 +245,32 @@ final class SimulatedClient {
         }
     }
 
-    /// The next transport-wide feedback, if it is due.
+    var usesCongestionControlFeedback: Bool {
+        self.answer?.session.sections.contains { $0.usesCongestionControlFeedback } ?? false
+    }
+
+    /// The next congestion control feedback, if it is due.
+    private func takeCongestionFeedback(at now: Instant) -> [UInt8]? {
+        var reports = [PacketReport](
+            repeating: PacketReport(SSRC(0), SequenceNumber(0), arrival: .none, mark: .notCapable),
+            count: 256
+        )
+        var room = reports.mutableSpan
+        let count = self.congestionRecorder.collect(at: now, into: &room)
+        guard count > 0 else { return nil }
+        let told = Array(reports[..<count])
+        // The client's clock has its own zero.
+        let clock = UInt32(truncatingIfNeeded: (now.nanoseconds + 77_000_000_000) / 1_000 * 65_536 / 1_000_000)
+        return self.sealRTCP {
+            _ = $0.appendCongestionControlFeedback(from: SSRC(1), about: told.span, timestamp: clock)
+        }
+    }
+
+    /// The next feedback of the kind that was negotiated, if it is due.
     func takeFeedback(at now: Instant) -> [UInt8]? {
+        if self.sendsFeedback, self.isConnected, self.usesCongestionControlFeedback {
+            return self.takeCongestionFeedback(at: now)
+        }
         guard self.sendsFeedback, self.isConnected, now >= self.recorder.nextDeadline else { return nil }
         var arrivals = [PacketArrival](repeating: PacketArrival(SequenceNumber(0), microseconds: nil), count: 256)
         var room = arrivals.mutableSpan

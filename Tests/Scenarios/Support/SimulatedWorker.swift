@@ -4,7 +4,9 @@ import PeerSession
 
 /// One worker of a simulated call: a router, its sockets, and what it wants to send.
 final class SimulatedWorker {
-    final class Outbox { var datagrams: [(bytes: [UInt8], to: TransportAddress, socket: Int)] = [] }
+    final class Outbox {
+        var datagrams: [(bytes: [UInt8], to: TransportAddress, socket: Int, isMarked: Bool)] = []
+    }
 
     var router: MediaRouter
     let outbox: Outbox
@@ -17,7 +19,9 @@ final class SimulatedWorker {
         guard
             let egress = EgressQueue(
                 descriptors: [],
-                sink: { bytes, to, socket in outbox.datagrams.append((Array(bytes), to, socket)) }
+                sink: { bytes, to, socket, isMarked in
+                    outbox.datagrams.append((Array(bytes), to, socket, isMarked))
+                }
             )
         else { preconditionFailure("no memory") }
         self.outbox = outbox

@@ -110,6 +110,7 @@ struct ConfigurationErrorTests {
             ("turn: {mode: sfu}\n", "PATH, line 1: there is no key turn: did you mean "),
             ("media:\n  port: abc\n", #"media.port is "abc" (PATH, line 2): give a port number from 0 to 65535."#),
             ("media:\n  port: [1, 2]\n", #"media.port is "a list or a map" (PATH, line 2): give a port number"#),
+            ("media: {tcpPort: 7881}\n", #"media.tcpPort is "7881" (PATH, line 1): ICE over TCP is not built yet"#),
             ("media: 7880\n", "PATH, line 1 is not YAML that Sluice understands: media is a group: give its keys"),
             ("media:\n  port: 1\n  port: 2\n", "stands there twice: keep one."),
             ("media: {port: 1\n", "is not YAML that Sluice understands"),

@@ -37,7 +37,9 @@ func kinds(_ bytes: [UInt8]) -> [RTCPPacketKind]? {
             ("80cf0001 00000001", [.extendedReport]), ("80cf0000", [.malformed]),
             ("87cd0002 00000001 00000002", [.other]),
             ("8fce0003 00000001 00000000 41424344", [.other]),
+            ("8bcd0002 00000001 00000002", [.congestionControlFeedback]),
             // Too short for what the type or the count says.
+            ("8bcd0001 00000001", [.malformed]),
             ("80c80001 00000001", [.malformed]),
             ("81c90001 00000001", [.malformed]),
             ("81ca0000", [.malformed]),

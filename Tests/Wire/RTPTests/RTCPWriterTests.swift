@@ -94,7 +94,7 @@ import Testing
                 case .transportFeedback:
                     let hasFeedback = packet.transportFeedback != nil
                     #expect(sender == 16 && media == 17 && hasFeedback)
-                case .extendedReport, .other, .malformed: Issue.record("\(packet.kind)")
+                case .congestionControlFeedback, .extendedReport, .other, .malformed: Issue.record("\(packet.kind)")
                 }
             }
         }

@@ -68,6 +68,8 @@ private struct ReportDocument: Encodable {
     var silentStreams: Int
     var pausedStreams: Int
     var firstPictureMilliseconds: Quantiles
+    /// Of each peer to the server and back.
+    var roundTripMilliseconds: Quantiles
     var total: Group
     var groups: [Group]
     var server: Server?
@@ -103,6 +105,7 @@ extension RunReport {
             silentStreams: self.silentStreams,
             pausedStreams: self.pausedStreams,
             firstPictureMilliseconds: Self.quantiles(self.firstPicture),
+            roundTripMilliseconds: Self.quantiles(self.roundTrip),
             total: Self.document(self.total),
             groups: self.groups.map { Self.document($0) },
             server: self.server.map {

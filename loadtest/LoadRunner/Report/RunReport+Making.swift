@@ -78,5 +78,6 @@ extension RunReport {
         self.joins.sort { $0.at < $1.at }
         self.total.join = Distribution(times)
         self.firstPicture = Distribution(pictures)
+        self.roundTrip = Distribution(peers.compactMap { $0.roundTripTime?.inSeconds })
     }
 }

@@ -51,6 +51,9 @@ extension RunReport {
                 ("first picture", "p50 \(Self.milliseconds(half)), p95 \(Self.milliseconds(most))")
             )
         }
+        if let half = self.roundTrip.quantile(0.5), let most = self.roundTrip.quantile(0.95) {
+            facts.append(("round trip", "p50 \(Self.milliseconds(half)), p95 \(Self.milliseconds(most))"))
+        }
         if let server {
             let each = server.cpuPerPacket.map { "\(Limit.text($0, of: .cpuPerPacket)) per forwarded packet, " } ?? ""
             facts.append(

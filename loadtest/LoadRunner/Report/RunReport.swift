@@ -59,6 +59,8 @@ package struct RunReport: Sendable {
     package var pausedStreams = 0
     package var left = 0
     package var firstPicture = Distribution([])
+    /// Of each peer to the server and back, in seconds.
+    package var roundTrip = Distribution([])
     package var joins: [Join] = []
     package var server: Server?
     package var failures: [String] = []

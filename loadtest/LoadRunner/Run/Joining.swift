@@ -41,7 +41,11 @@ final class Joining: Sendable {
                 )
             }
             let paths = (0..<self.scenario.publishersPerRoom).map { self.fill(self.target.whepPath, place.room, $0) }
-            return await self.joinByHTTP(place, loop, paths: paths)
+            return await self.joinByHTTP(
+                place,
+                loop,
+                paths: self.scenario.receivesAtOnce ? Array(paths.prefix(1)) : paths
+            )
         }
     }
 
@@ -63,6 +67,7 @@ final class Joining: Sendable {
         var plan = PeerPlan()
         plan.group = place.group
         plan.link = group.link
+        plan.readsMerged = self.target.readsMerged
         plan.seed = self.scenario.seed &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(self.nextNumber())
         if place.publishes {
             plan.video = group.video
@@ -71,8 +76,11 @@ final class Joining: Sendable {
         }
         guard group.receives || !place.publishes else { return plan }
         guard self.scenario.transport == .websocket else {
-            plan.receivesVideo = self.scenario.publishers.contains { $0.video != nil } ? 1 : 0
-            plan.receivesAudio = self.scenario.publishers.contains { $0.audio != nil } ? 1 : 0
+            let video = self.scenario.publishers.filter { $0.video != nil }
+            let audio = self.scenario.publishers.filter { $0.audio != nil }
+            let isAll = self.scenario.receivesAtOnce
+            plan.receivesVideo = isAll ? video.reduce(0) { $0 + $1.count } : min(video.count, 1)
+            plan.receivesAudio = isAll ? audio.reduce(0) { $0 + $1.count } : min(audio.count, 1)
             return plan
         }
         // All publishers but oneself.

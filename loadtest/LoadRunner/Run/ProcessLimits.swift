@@ -21,14 +21,18 @@ package enum ProcessLimits {
 
     /// Bytes of this process that are in memory; 0 when the system does not say.
     package static func residentBytes() -> Int {
-        guard let file = unsafe fopen("/proc/self/statm", "r") else { return 0 }
-        defer { unsafe fclose(file) }
-        var line = [CChar](repeating: 0, count: 128)
-        guard unsafe fgets(&line, CInt(line.count), file) != nil else { return 0 }
-        let words = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-            .split(separator: " ")
+        let words = (Self.line(of: "/proc/self/statm") ?? "").split(separator: " ")
         guard words.count > 1, let pages = Int(words[1]) else { return 0 }
         return pages * Int(sysconf(CInt(_SC_PAGESIZE)))
+    }
+
+    /// The first line of a file, at most 1,023 bytes of it; `nil` when it cannot be read.
+    static func line(of path: String) -> String? {
+        guard let file = unsafe fopen(path, "r") else { return nil }
+        defer { unsafe fclose(file) }
+        var line = [CChar](repeating: 0, count: 1_024)
+        guard unsafe fgets(&line, CInt(line.count), file) != nil else { return nil }
+        return String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     /// Whether standard error is a terminal.

@@ -6,12 +6,17 @@ package struct RunTarget: Sendable {
     package var server: ServerAddress
     /// Where its `/metrics` is.
     package var metrics: ServerAddress?
+    /// Of the server, on this machine: read in place of `metrics`.
+    package var process: Int32?
     package var token: String?
     package var acceptsAnyCertificate = false
     /// That the clients' UDP sockets are bound to.
     package var bind: TransportAddress
+    /// Whether the clients' sockets use UDP_GRO.
+    package var readsMerged = true
     /// ROOM and IDENTITY are filled in.
     package var whipPath = "/whip/ROOM/IDENTITY"
+    /// Without IDENTITY, a subscriber receives all publishers of its room on one session.
     package var whepPath = "/whep/ROOM/IDENTITY"
     /// Rooms are called so, with a number.
     package var roomPrefix = "load"
@@ -20,6 +25,13 @@ package struct RunTarget: Sendable {
         self.server = server
         self.metrics = metrics
         self.bind = bind
+    }
+
+    /// Whether the path of WHEP names no publisher.
+    package var receivesAtOnce: Bool { !self.whepPath.contains("IDENTITY") }
+    var figures: ServerFigures? {
+        if let process { return .process(process) }
+        return self.metrics.map { .metrics($0) }
     }
 
     var whip: WHIPClient {

@@ -23,7 +23,7 @@ package struct ScenarioRun: Sendable {
         defer { for loop in loops { loop.stop() } }
         let joining = Joining(scenario: self.scenario, target: self.target, loops: loops)
         let crowd = Crowd(scenario: self.scenario, joining: joining)
-        var timeline = Timeline(loops: loops, metrics: self.target.metrics)
+        var timeline = Timeline(loops: loops, figures: self.target.figures)
 
         let began = ContinuousClock.now
         let everybody = Task { await crowd.joinAll() }

@@ -1,7 +1,30 @@
 import HTTPTypes
 package import LoadClient
 
-/// What the server says of itself in `/metrics`, where it does.
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// Where a server's figures come from.
+package enum ServerFigures: Sendable {
+    /// Its `/metrics`.
+    case metrics(ServerAddress)
+    /// This machine's `/proc`: of any server, and nothing is asked of it.
+    case process(Int32)
+
+    /// - Parameter received: packets that the clients have received so far; what a process has sent nobody says.
+    /// - Returns: `nil` when they cannot be had.
+    package func read(received: UInt64) async -> ServerMetrics? {
+        switch self {
+        case .metrics(let server): await ServerMetrics.read(server)
+        case .process(let number): ServerMetrics(process: number, packetsOut: Double(received))
+        }
+    }
+}
+
+/// What the server uses, and how much it has sent.
 package struct ServerMetrics: Sendable, Equatable {
     package var cpuSeconds = 0.0
     package var packetsOut = 0.0
@@ -44,6 +67,32 @@ package struct ServerMetrics: Sendable, Equatable {
             default: break
             }
         }
+    }
+
+    /// What the kernel says of a process and its threads; `nil` when there is none of that number.
+    init?(process: Int32, packetsOut: Double) {
+        guard let stat = ProcessLimits.line(of: "/proc/\(process)/stat"),
+            let statm = ProcessLimits.line(of: "/proc/\(process)/statm")
+        else { return nil }
+        self.init(
+            stat: stat,
+            statm: statm,
+            ticksPerSecond: Double(sysconf(CInt(_SC_CLK_TCK))),
+            pageSize: Double(sysconf(CInt(_SC_PAGESIZE)))
+        )
+        self.packetsOut = packetsOut
+    }
+
+    /// Takes user and system time off the line of `/proc/PID/stat`, and resident pages off that of `/proc/PID/statm`.
+    package init?(stat: String, statm: String, ticksPerSecond: Double, pageSize: Double) {
+        // The second field, the program's name, is in parentheses and may hold anything.
+        guard let end = stat.lastIndex(of: ")"), ticksPerSecond > 0 else { return nil }
+        let fields = stat[end...].split(separator: " ")
+        let pages = statm.split(separator: " ")
+        guard fields.count > 13, let user = Double(fields[12]), let system = Double(fields[13]) else { return nil }
+        guard pages.count > 1, let resident = Double(pages[1]) else { return nil }
+        self.cpuSeconds = (user + system) / ticksPerSecond
+        self.residentBytes = resident * pageSize
     }
 
     /// CPU seconds for each packet sent since; `nil` when none was.

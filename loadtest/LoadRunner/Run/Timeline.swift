@@ -16,7 +16,7 @@ package struct TimelinePoint: Sendable, Equatable {
     package var latency = [0.0, 0.0, 0.0]
     /// Video streams by the height of their picture; 0 = nothing comes.
     package var pictures: [Int: Int] = [:]
-    /// In seconds; `nil` without `/metrics`.
+    /// In seconds; `nil` when the server does not say.
     package var cpuPerPacket: Double?
     /// Of the server; 1 = one core.
     package var serverCPU: Double?
@@ -33,7 +33,7 @@ struct Timeline {
     private static let largestCount = 172_800
 
     private let loops: [ClientLoop]
-    private let metrics: ServerAddress?
+    private let figures: ServerFigures?
     private let start = ContinuousClock.now
     private var last = LoadSample()
     private var lastMetrics: ServerMetrics?
@@ -48,9 +48,9 @@ struct Timeline {
     private(set) var latencies: [LatencyHistogram] = []
     private var baseLoopCPU: [Double]
 
-    init(loops: [ClientLoop], metrics: ServerAddress?) {
+    init(loops: [ClientLoop], figures: ServerFigures?) {
         self.loops = loops
-        self.metrics = metrics
+        self.figures = figures
         self.lastTime = self.start
         self.baseTime = self.start
         self.lastLoopCPU = loops.map { _ in 0 }
@@ -88,10 +88,9 @@ struct Timeline {
             sample.merge(one)
         }
         let now = ContinuousClock.now
-        var metrics: ServerMetrics?
-        if let address = self.metrics { metrics = await ServerMetrics.read(address) }
-        let elapsed = max((now - self.lastTime) / .seconds(1), 0.001)
         let total = sample.total
+        let metrics = await self.figures?.read(received: total.totals.packetsReceived)
+        let elapsed = max((now - self.lastTime) / .seconds(1), 0.001)
         let fresh = total.totals.since(self.last.total.totals)
         var point = TimelinePoint()
         point.seconds = (now - self.start) / .seconds(1)

@@ -60,6 +60,8 @@ package struct Scenario: Sendable, Equatable {
     package var seed: UInt64 = 1
     /// That run the clients.
     package var threads = 1
+    /// Over WHEP, a subscriber has one session for all publishers of its room, in place of one for each.
+    package var receivesAtOnce = false
     package var churn: Churn?
     package var speakers: Speakers?
     package var limits: [Limit] = Limit.always
@@ -72,9 +74,9 @@ package struct Scenario: Sendable, Equatable {
     package var subscribersPerRoom: Int { self.subscribers.reduce(0) { $0 + $1.count } }
     package var participants: Int { self.rooms * (self.publishersPerRoom + self.subscribersPerRoom) }
 
-    /// Peer connections: a subscriber over WHEP has one for each publisher.
+    /// Peer connections: a subscriber over WHEP has one for each publisher, unless it receives them at once.
     package var sessions: Int {
-        let each = self.transport == .whip ? self.publishersPerRoom : 1
+        let each = self.transport == .whip && !self.receivesAtOnce ? self.publishersPerRoom : 1
         return self.rooms * (self.publishersPerRoom + self.subscribersPerRoom * each)
     }
 }

@@ -12,6 +12,9 @@ typedef struct {
     uint16_t port;
 } cl_address;
 
+/// Brings the cache line of an address near; the address may be any.
+static inline void cl_prefetch(const void *address) { __builtin_prefetch(address, 1, 3); }
+
 // Clocks, in nanoseconds.
 int64_t cl_monotonic_nanoseconds(void);
 int64_t cl_realtime_nanoseconds(void);
@@ -22,6 +25,10 @@ int64_t cl_realtime_nanoseconds(void);
 int cl_udp_socket(const cl_address *address, int receive_buffer_bytes, int send_buffer_bytes);
 /// What the kernel granted; it doubles what was asked and cuts it at net.core.rmem_max.
 int cl_socket_receive_buffer(int fd);
+/// Lets cl_receive_mark know the ECN bits of what comes on a socket. Returns 0 or a negative errno.
+int cl_receive_marks(int fd);
+/// What comes together is handed over one by one, as to most programs: no UDP_GRO on this socket.
+void cl_receive_apart(int fd);
 int cl_socket_send_buffer(int fd);
 int cl_socket_local_port(int fd);
 int cl_close(int fd);
@@ -44,6 +51,8 @@ int cl_receive_length(const cl_receive_batch *batch, int index);
 void cl_receive_source(const cl_receive_batch *batch, int index, cl_address *out);
 /// When the kernel took the datagram in, on the clock of cl_monotonic_nanoseconds; 0 when it did not say.
 int64_t cl_receive_time(const cl_receive_batch *batch, int index);
+/// The ECN bits of the datagram's IP header (RFC 3168); 0 where nobody asked for them by cl_receive_marks.
+int cl_receive_mark(const cl_receive_batch *batch, int index);
 /// Datagrams that the kernel dropped on this socket for want of room, as SO_RXQ_OVFL counted them so far.
 uint32_t cl_receive_overflow(const cl_receive_batch *batch);
 
@@ -56,6 +65,8 @@ void cl_send_batch_free(cl_send_batch *batch);
 uint8_t *cl_send_bytes(cl_send_batch *batch, int index);
 /// Ends slot `index`, the first one for this destination and socket: what is appended to it leaves with it.
 void cl_send_begin(cl_send_batch *batch, int index, int fd, const cl_address *to, int length);
+/// The ECN bits (RFC 3168) of all that leaves with the slot that cl_send_begin has ended last: 0 unless it is said here.
+void cl_send_mark(cl_send_batch *batch, int ecn);
 /// Ends slot `index`, for the same destination and socket as `previous`, the last of its chain.
 void cl_send_append(cl_send_batch *batch, int index, int previous, int length);
 
@@ -64,6 +75,20 @@ void cl_send_append(cl_send_batch *batch, int index, int previous, int length);
 void cl_send_use_segmentation(cl_send_batch *batch, int on);
 /// Whether the kernel knows UDP_SEGMENT at all.
 int cl_can_segment(int fd);
+
+/// How often a send call failed, by errno. One that is tried again after it counts too, and one for a message of many
+/// datagrams counts once.
+typedef struct {
+    uint32_t again;
+    uint32_t no_buffers;
+    uint32_t no_memory;
+    uint32_t too_long;
+    uint32_t connection_refused;
+    uint32_t host_unreachable;
+    uint32_t network_unreachable;
+    uint32_t not_permitted;
+    uint32_t other;
+} cl_send_errors;
 
 typedef struct {
     /// Datagrams that the kernel took.
@@ -76,6 +101,7 @@ typedef struct {
     uint32_t no_room;
     /// EMSGSIZE, ECONNREFUSED, EPERM, unreachable: this datagram only.
     uint32_t refused;
+    cl_send_errors errors;
 } cl_send_result;
 /// Sends every slot that was ended, those of one destination in order, and begins anew with slot 0. An error of one
 /// datagram never stops the others.
@@ -103,3 +129,9 @@ int cl_thread_start(const char *name, void (*body)(void *), void *context);
 uint64_t cl_thread_id(void);
 /// User and system CPU time of the calling thread, in nanoseconds.
 int64_t cl_thread_cpu_nanoseconds(void);
+
+// Memory.
+
+/// Gives pages that hold nothing back to the system, of all threads' heaps. Some 0.1 ms for each MiB, in which a thread
+/// that allocates may have to wait.
+void cl_return_memory(void);

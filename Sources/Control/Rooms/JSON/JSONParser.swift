@@ -10,6 +10,19 @@ package enum JSONError: Error, Equatable, Sendable {
     case duplicateName(offset: Int)
 }
 
+extension JSONError: CustomStringConvertible {
+    /// The end of a sentence such as "the body is no JSON: ".
+    package var description: String {
+        switch self {
+        case .tooLarge: "it is too large"
+        case .tooDeep: "arrays and objects are nested too deep"
+        case .syntax(let offset): "its grammar is broken at byte \(offset)"
+        case .invalidText(let offset): "the text at byte \(offset) is not UTF-8, or has half of a surrogate pair"
+        case .duplicateName(let offset): "the name at byte \(offset) stands twice in its object"
+        }
+    }
+}
+
 extension JSONValue {
     /// How much of a JSON text is taken from the network (ATTACKS A-71).
     package struct Limits: Sendable {

@@ -42,6 +42,30 @@ export function askForDependencyDescriptor(transceiver) {
     } catch { /* The server does without. */ }
 }
 
+/**
+ * Leaves a receiver the codecs that the track may come in. Chromium offers eighteen for each m-line, 6 KB for a camera
+ * and its microphone, while a whole offer may have 64 KiB. Returns what is left, in lower case; null = everything.
+ */
+export function receiveOnly(transceiver, kind, codec) {
+    // Red wraps Opus; VP8 is what a sender falls back to.
+    const wanted = kind === "audio" ? ["opus", "red", codec] : ["vp8", "rtx", codec];
+    try {
+        const all = RTCRtpReceiver.getCapabilities(kind)?.codecs ?? [];
+        const codecs = all.filter(({ mimeType, sdpFmtpLine = "" }) => {
+            return wanted.includes(mimeType.toLowerCase().split("/")[1]) && isCommon(sdpFmtpLine);
+        });
+        const names = codecs.map(({ mimeType }) => mimeType.toLowerCase().split("/")[1]);
+        if (!names.includes(codec)) return null;
+        transceiver.setCodecPreferences(codecs);
+        return names;
+    } catch {
+        return null;
+    }
+}
+
+/** Of VP9 and AV1 the main profile, of H.264 the packetization that cuts pictures into packets. */
+function isCommon(parameters) { return !/(?:^|;)\s*(?:profile(?:-id)?=[1-9]|packetization-mode=0)/.test(parameters); }
+
 export function preferCodec(transceiver, name) {
     try {
         const codecs = RTCRtpSender.getCapabilities("video")?.codecs ?? [];

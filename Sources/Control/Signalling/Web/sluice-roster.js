@@ -36,8 +36,12 @@ export class Roster {
         for (const id of [...participant.tracks.keys()]) if (!present.has(id)) this.unpublished(id);
         for (const info of list) {
             const known = participant.tracks.get(info.id);
-            if (known) known.update(info);
-            else this.published(participant.id, info);
+            if (known) {
+                known.update(info);
+                this.core.subscriptions.trackChanged(known);
+            } else {
+                this.published(participant.id, info);
+            }
         }
     }
 

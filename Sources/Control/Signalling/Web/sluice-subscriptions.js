@@ -1,5 +1,15 @@
 // What this side receives: which track comes on which m-line, and what it can use of it.
-import { askForDependencyDescriptor } from "./sluice-encodings.js";
+import { askForDependencyDescriptor, receiveOnly } from "./sluice-encodings.js";
+
+/** The server takes offers of 64 KiB and 2,000 lines. */
+const budget = { bytes: 63_000, lines: 1_900 };
+/** What cameras leave to the voices of those who come later. */
+const reserve = { audio: { bytes: 0, lines: 0 }, video: { bytes: 14_000, lines: 450 } };
+/** Of an m-line before there is one to measure: Chromium's, with all header extensions. */
+const usual = {
+    receive: { audio: { bytes: 1_000, lines: 25 }, video: { bytes: 2_400, lines: 60 } },
+    publish: { audio: { bytes: 1_300, lines: 35 }, video: { bytes: 6_000, lines: 190 } },
+};
 
 export class Subscriptions {
     constructor(core) { this.core = core; }
@@ -69,34 +79,75 @@ export class Subscriptions {
         this.#receivers = [];
     }
 
-    /** Makes an offer if a wanted track has no m-line to come on. */
+    /** Makes an offer if there is to be an m-line more. */
     #requestReceivers() {
-        if (this.core.negotiation.pc && this.#missingReceivers().length > 0) this.core.negotiation.negotiate();
+        const { pc } = this.core.negotiation;
+        if (pc && this.#missingReceivers(pc).length > 0) this.core.negotiation.negotiate();
     }
 
-    /** The kinds of the m-lines that are wanting, one entry for each. */
-    #missingReceivers() {
-        const free = { audio: 0, video: 0 };
-        for (const transceiver of this.#receivers) {
-            const isBound = transceiver.mid !== null && this.#bindings.has(transceiver.mid);
-            if (!isBound) free[transceiver.receiver.track.kind] += 1;
-        }
+    /** The tracks that want an m-line and find a place in the next offer; sound first, it is dearer than a picture. The
+     *  others get the m-lines of those who leave. */
+    #missingReceivers(pc) {
+        const free = this.#receivers.filter(({ mid }) => mid === null || !this.#bindings.has(mid));
         const bound = new Set(this.#bindings.values());
         const missing = [];
         for (const track of this.core.room.tracks.values()) {
             if (bound.has(track.id) || !this.#isWanted(track)) continue;
-            if (free[track.kind] > 0) free[track.kind] -= 1;
-            else missing.push(track.kind);
+            const index = free.findIndex((entry) => this.#canCarry(entry, track));
+            if (index >= 0) free.splice(index, 1);
+            else missing.push(track);
         }
-        return missing;
+        if (missing.length === 0) return [];
+        missing.sort((one, other) => (one.kind === "video") - (other.kind === "video"));
+        const { left, each } = this.#space(pc);
+        return missing.filter(({ kind }) => {
+            if (left.bytes < each[kind].bytes + reserve[kind].bytes) return false;
+            if (left.lines < each[kind].lines + reserve[kind].lines) return false;
+            left.bytes -= each[kind].bytes;
+            left.lines -= each[kind].lines;
+            return true;
+        });
+    }
+
+    #canCarry({ receiver, sluiceCodecs }, { kind, codec }) {
+        return receiver.track.kind === kind && (!sluiceCodecs || sluiceCodecs.includes(codec));
+    }
+
+    /** What the next offer may still take, and what one more m-line that receives takes of it. */
+    #space(pc) {
+        const text = pc.localDescription?.sdp ?? "";
+        const size = (part) => ({ bytes: part.length, lines: part.split("\n").length });
+        const used = size(text);
+        const each = { ...usual.receive };
+        for (const section of text.split("\r\nm=").slice(1)) {
+            if (!section.includes("a=recvonly")) continue;
+            const { bytes, lines } = size(section);
+            each[section.startsWith("audio") ? "audio" : "video"] = { bytes: bytes + 100, lines: lines + 2 };
+        }
+        const left = { bytes: budget.bytes - used.bytes, lines: budget.lines - used.lines };
+        for (const { kind, mid } of this.core.room.publications) {
+            if (mid !== null && text !== "") continue;
+            left.bytes -= usual.publish[kind].bytes;
+            left.lines -= usual.publish[kind].lines;
+        }
+        return { left, each };
     }
 
     addReceivers(pc) {
-        for (const kind of this.#missingReceivers()) {
-            const transceiver = pc.addTransceiver(kind, { direction: "recvonly" });
-            if (kind === "video") askForDependencyDescriptor(transceiver);
+        for (const track of this.#missingReceivers(pc)) {
+            const transceiver = pc.addTransceiver(track.kind, { direction: "recvonly" });
+            transceiver.sluiceCodecs = receiveOnly(transceiver, track.kind, track.codec);
+            if (track.kind === "video") askForDependencyDescriptor(transceiver);
             this.#receivers.push(transceiver);
         }
+    }
+
+    /** A sender may go on with another codec than the one that its m-line here was made for. */
+    trackChanged(track) {
+        const transceiver = this.#receivers.find(({ mid }) => mid !== null && this.#bindings.get(mid) === track.id);
+        if (!transceiver || this.#canCarry(transceiver, track)) return;
+        transceiver.sluiceCodecs = receiveOnly(transceiver, track.kind, track.codec);
+        this.core.negotiation.negotiate();
     }
 
     bound(trackId, mid) {

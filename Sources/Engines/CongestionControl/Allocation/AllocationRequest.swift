@@ -81,4 +81,17 @@ package import Basics
         self.offers[self.offerCount] = offer
         self.offerCount += 1
     }
+    /// The layer below the lowest one whose frame rate is above the one that is wanted, with a tenth of tolerance: 30 is
+    /// rarely 30.0. The lowest where all are above; no limit where none is.
+    ///
+    /// Over all spatial layers: one that has just begun is measured as slower than it is, and must not lift the limit.
+    package func highestTemporal(framesPerSecond: Float) -> UInt8 {
+        var highest = UInt8.max
+        for index in 0..<self.offerCount {
+            let offer = self.offers[index]
+            guard offer.framesPerSecond > framesPerSecond * 1.1 else { continue }
+            highest = min(highest, offer.temporal > 0 ? offer.temporal - 1 : 0)
+        }
+        return highest
+    }
 }

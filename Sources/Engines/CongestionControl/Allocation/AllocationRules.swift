@@ -6,7 +6,7 @@ import Basics
     /// tried: it keeps a viewer whose link carries 1.1 times the next layer from it for ever, and does not lessen the
     /// falls (S2, S14 of the simulation).
     package static let usual: Int64 = 1_050
-    /// After flapping.
+    /// After flapping, and for a while after a fall that was not the first.
     package static let cautious: Int64 = 1_300
     /// Of the base layer of a paused track, on top of what the others take.
     package static let resume: Int64 = 1_300
@@ -87,6 +87,8 @@ struct AllocationTrack: BitwiseCopyable, Sendable {
     var isOnStage = false
     var isFresh = false
     var isHeld = false
+    /// It fell more than once lately.
+    var isDoubted = false
     var isCautious = false
     var isPaused = false
     /// The level in use has fewer frames than a smaller picture would have.
@@ -112,6 +114,7 @@ struct AllocationTrack: BitwiseCopyable, Sendable {
     var step: AllocationStep {
         if self.isHeld { return .none }
         if self.isPaused { return .resume }
+        if self.isDoubted { return .cautious }
         return self.isCautious && !self.isFresh ? .cautious : .usual
     }
 }

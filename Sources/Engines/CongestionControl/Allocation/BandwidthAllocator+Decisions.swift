@@ -51,6 +51,7 @@ extension BandwidthAllocator {
     private mutating func wakeForHistory(_ slot: Int, at now: Instant) {
         let history = self.histories[slot]
         if history.heldUntil > now { self.wake(at: history.heldUntil) }
+        if history.doubtedUntil > now { self.wake(at: history.doubtedUntil) }
         if let end = history.reducedUntil, end > now { self.wake(at: end) }
         if let pausedAt = history.pausedAt, pausedAt + TrackHistory.pauseTime > now {
             self.wake(at: pausedAt + TrackHistory.pauseTime)

@@ -95,9 +95,11 @@ extension BandwidthAllocator {
         let isReducedTooLong = !track.isSilent && history.endReduction(at: now)
         let isHeld = history.isHeld(at: now) || (!track.isFresh && history.isPauseHeld(at: now))
         // The others may have grown into its share meanwhile.
-        if history.wasHeld, !isHeld { isAskedAnew = true }
+        if history.wasHeld && !isHeld || history.wasDoubted && !history.isDoubted(at: now) { isAskedAnew = true }
         history.wasHeld = isHeld
+        history.wasDoubted = history.isDoubted(at: now)
         track.isHeld = isHeld
+        track.isDoubted = history.wasDoubted
         track.isCautious = now < history.cautiousUntil
         track.isPaused = history.pausedAt != nil && !track.isFresh
         for layer in 0..<8 as Range<UInt8> where history.isProven(layer, at: now) { track.proven |= 1 << layer }

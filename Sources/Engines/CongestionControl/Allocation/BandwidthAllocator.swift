@@ -235,7 +235,8 @@ package import Basics
         history.choose(
             spatial: spatial,
             temporal: temporal,
-            isDown: track.plan < track.current,
+            // What took the place of a level that is gone counts as in use, and may be a smaller picture.
+            isDown: track.plan < track.current || spatial < history.spatial,
             isForced: isForced,
             isSteady: mode != .anew && !track.isFresh,
             at: now

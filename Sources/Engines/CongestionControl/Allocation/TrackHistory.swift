@@ -4,8 +4,9 @@ import Basics
 struct TrackHistory: BitwiseCopyable, Sendable {
     /// A picture that has just appeared is brought up without waiting.
     static let fastStart = Nanoseconds.seconds(5)
-    /// After a fall because of congestion: no rise for so long; doubled when it falls again after a rise.
+    /// After a fall because of congestion: no rise for so long,
     static let firstHold = Nanoseconds.seconds(5)
+    /// and none without more proof for as long as this; doubled, from the above on, when it falls again after a rise.
     static let longestHold = Nanoseconds.seconds(40)
     /// After a fall in frame rate alone, which costs no key frame to take back.
     static let temporalHold = Nanoseconds.seconds(1)
@@ -33,6 +34,8 @@ struct TrackHistory: BitwiseCopyable, Sendable {
     var signature: UInt64 = 0
     var visibleSince = Instant.zero
     var heldUntil = Instant.zero
+    /// A rise needs more proof until then.
+    var doubtedUntil = Instant.zero
     var holdLength = Self.firstHold
     var fellAt: Instant?
     var hasRisenSinceFall = false
@@ -45,6 +48,7 @@ struct TrackHistory: BitwiseCopyable, Sendable {
     var cautiousUntil = Instant.zero
     var isVisible = false
     var wasHeld = false
+    var wasDoubted = false
     private var silentSince: Instant?
     /// Since when the frame rate has been reduced; what was left of `reducedTime` then, and since when it is not.
     private var reducedSince: Instant?
@@ -65,6 +69,7 @@ struct TrackHistory: BitwiseCopyable, Sendable {
 
     func isFresh(at now: Instant) -> Bool { now - self.visibleSince < Self.fastStart }
     func isHeld(at now: Instant) -> Bool { now < self.heldUntil }
+    func isDoubted(at now: Instant) -> Bool { now < self.doubtedUntil }
     func isPauseHeld(at now: Instant) -> Bool {
         guard let pausedAt = self.pausedAt else { return false }
         return now - pausedAt < Self.pauseTime
@@ -147,7 +152,8 @@ struct TrackHistory: BitwiseCopyable, Sendable {
         }
         self.fellAt = now
         self.hasRisenSinceFall = false
-        self.heldUntil = now + self.holdLength
+        self.heldUntil = now + Self.firstHold
+        self.doubtedUntil = now + self.holdLength
     }
 
     /// The third turn within a minute asks for more proof before each rise of the next minute.

@@ -47,6 +47,7 @@ extension BandwidthEstimator {
         self.history.feedbackEnded(at: now)
         self.core.endFeedback(acknowledged: self.throughput.bitrate, at: now)
         self.estimate = self.core.snapshot(at: now)
+        if self.nextDeadline < .distantFuture { self.hasten(at: now) }
     }
 
     mutating func lost(_ sequence: SequenceNumber) {

@@ -35,6 +35,7 @@ extension BandwidthEstimator {
         self.history.feedbackEnded(at: now)
         self.core.endFeedback(acknowledged: self.throughput.bitrate, at: now)
         self.estimate = self.core.snapshot(at: now)
+        if self.nextDeadline < .distantFuture { self.hasten(at: now) }
     }
 
     private mutating func note(_ mark: ECNMark) {

@@ -13,12 +13,21 @@ import RTP
 /// tell of, made as they are needed. Nothing is allocated once the rings have reached their sizes.
 @usableFromInline package struct BandwidthEstimator: ~Copyable, Sendable {
     static let tick = Nanoseconds.milliseconds(25)
+    /// While all that is wanted is sent and nothing speaks of congestion: feedback brings the news, if any, by itself.
+    static let steadyTick = Nanoseconds.milliseconds(100)
+    /// Steady deadlines are multiples of it, so that estimators that share a thread wake it together.
+    package static let timerStep = Nanoseconds.milliseconds(5)
     /// How long after the last packet there may still be something to do.
     static let idleAfter = Nanoseconds.seconds(4)
 
-    let configuration: EstimatorConfiguration
-    var core: EstimatorCore
+    // What every packet that leaves touches comes first: with many subscribers it is not in the cache.
+    /// Of IP and UDP, in bytes per packet: 28 for IPv4, 48 for IPv6, more with TURN.
+    package var overhead = 28
+    /// When `advance` has something to do; `distantFuture` while nothing is sent and nothing wanted.
+    package internal(set) var nextDeadline = Instant.distantFuture
     var history: TransportFeedbackHistory
+    var core: EstimatorCore
+    let configuration: EstimatorConfiguration
     var throughput = RobustThroughputEstimator()
     var clock = ArrivalClock()
     var reportClock = ReportClock()
@@ -26,10 +35,6 @@ import RTP
     var firstSequence: Int64 = 0
     /// What a lost feedback would have told of, in bytes, until the next packet arrives.
     var unreported = 0
-    /// Of IP and UDP, in bytes per packet: 28 for IPv4, 48 for IPv6, more with TURN.
-    package var overhead = 28
-    /// When `advance` has something to do; `distantFuture` while nothing is sent and nothing wanted.
-    package internal(set) var nextDeadline = Instant.distantFuture
     package internal(set) var estimate: BandwidthEstimate
 
     package init(configuration: EstimatorConfiguration, at now: Instant) {
@@ -52,6 +57,14 @@ import RTP
         return self.history.send(byteCount: size, probe: probe, isPadding: isPadding, at: now)
     }
 
+    /// The pacer gave a cluster up (`Pacer.takeAbortedProbe`).
+    package mutating func probeAborted(_ cluster: UInt16, at now: Instant) {
+        self.core.prober.abandoned(cluster, at: now)
+    }
+
+    /// Where the next packet is noted, as an address to fetch memory by; `nil` before the first.
+    package mutating func nextEntry() -> UnsafeRawPointer? { unsafe self.history.nextEntry() }
+
     /// A packet without a transport-wide sequence number leaves now.
     package mutating func sentUntracked(byteCount: Int, at now: Instant) {
         let size = byteCount &+ self.overhead
@@ -61,13 +74,13 @@ import RTP
 
     private mutating func noteSent(byteCount: Int, at now: Instant) {
         self.core.sent(byteCount: byteCount, at: now)
-        if self.nextDeadline == .distantFuture { self.nextDeadline = now + Self.tick }
+        if self.nextDeadline == .distantFuture { self.nextDeadline = self.nextTick(after: now) }
     }
 
     /// What the allocator would like to be shown; stays until it says something else.
     package mutating func setGoal(_ goal: ProbeGoal, at now: Instant) {
         self.core.setGoal(goal, at: now)
-        if self.nextDeadline == .distantFuture, goal.bitrate > .zero { self.nextDeadline = now + Self.tick }
+        if goal.bitrate > .zero { self.hasten(at: now) }
         self.estimate = self.core.snapshot(at: now)
     }
 
@@ -85,7 +98,23 @@ import RTP
         guard now >= self.nextDeadline else { return }
         self.core.advance(to: now)
         self.estimate = self.core.snapshot(at: now)
-        self.nextDeadline = self.core.isIdle(at: now, after: Self.idleAfter) ? .distantFuture : now + Self.tick
+        self.nextDeadline =
+            self.core.isIdle(at: now, after: Self.idleAfter) ? .distantFuture : self.nextTick(after: now)
+    }
+
+    private func nextTick(after now: Instant) -> Instant {
+        let next = now + Self.tick
+        guard self.core.isSteady else { return next }
+        let silence = self.core.silence.deadline(roundTripTime: self.core.roundTripTime ?? .milliseconds(200))
+        let steady = min(now + Self.steadyTick, max(silence, next))
+        // Rounded down: whoever is late is not late every time.
+        return Instant(nanoseconds: steady.nanoseconds / Self.timerStep.count * Self.timerStep.count)
+    }
+
+    /// Something is wanted, or is the matter, that was not at the last tick.
+    mutating func hasten(at now: Instant) {
+        guard self.nextDeadline > now + Self.tick, !self.core.isSteady else { return }
+        self.nextDeadline = self.nextTick(after: now)
     }
 
     /// The next cluster of packets that the pacer should send; `nil` = none now.

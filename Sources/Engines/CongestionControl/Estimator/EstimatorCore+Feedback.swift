@@ -4,6 +4,8 @@ import Basics
 struct FeedbackRound: Sendable, BitwiseCopyable {
     var packetCount = 0
     var latestArrival = Int64.min
+    /// Microseconds of our clock.
+    var latestSend = Int64.min
     /// The least of arrival less send, in microseconds, of two clocks.
     var leastTransit = Int64.max
     var probe: ProbeResult?
@@ -23,6 +25,7 @@ extension EstimatorCore {
         let byteCount = Int(packet.byteCount)
         self.feedback.packetCount += 1
         self.feedback.latestArrival = max(self.feedback.latestArrival, packet.arrival)
+        self.feedback.latestSend = max(self.feedback.latestSend, packet.send)
         self.feedback.leastTransit = min(self.feedback.leastTransit, packet.arrival &- packet.send)
         if packet.probe != 0,
             let result = self.results.add(
@@ -144,12 +147,15 @@ extension EstimatorCore {
     /// Whether so little was sent that what arrived in the last second is no measure of the link.
     private var isUnderused: Bool { (self.acknowledged ?? 0) < 0.8 * self.delay.rateControl.rate }
 
-    /// Others keep the queue full whatever we do: a call that gave way until nothing is left would help nobody. Below a
-    /// third of what it had it comes back, as long as what it sends arrives.
+    /// Others keep the queue full whatever we do: a call that gave way until nothing is left would help nobody. Below
+    /// half of what it had it comes back, as long as what it sends arrives.
     private var isBelowItsShare: Bool {
         guard let acknowledged = self.acknowledged, self.inherent.recentLoss < 0.05 else { return false }
-        let rate = self.delay.rateControl.rate
-        return rate < QueueDrain.leastShare * self.drain.before && acknowledged > 0.8 * rate
+        let rate = min(self.delay.rateControl.rate, self.target)
+        // What arrives was sent a round trip ago, at a rate that was lower than now by what a hurry adds.
+        let seconds = (self.roundTripTime ?? .milliseconds(200)).inSeconds + 0.5
+        let arriving = 0.8 / (1 + AIMDRateControl.hurry * seconds)
+        return rate < QueueDrain.leastShare * self.drain.before && acknowledged > arriving * rate
     }
 
     /// The rate that a probe has shown, if it counts.
@@ -164,7 +170,12 @@ extension EstimatorCore {
                 at: now
             )
             if rate == nil { self.bursts.mark() }
-            return rate.flatMap { $0 > self.delay.rateControl.rate ? $0 : nil }
+            guard let rate, self.isLossLimited, rate > self.target else {
+                return rate.flatMap { $0 > self.delay.rateControl.rate ? $0 : nil }
+            }
+            // More than the losses were said to allow has got through.
+            self.loss = LossBasedEstimator(maximum: self.maximum)
+            return rate
         }
         // The first ones: what GCC makes of them. One that came slower than it left has met the link's rate: from there on
         // the way up is slow.
@@ -182,15 +193,24 @@ extension EstimatorCore {
             self.restore.congested(ceiling: self.prober.congested(at: now), at: now)
             if queue > QueueDrain.standing, let service {
                 let rate = self.delay.rateControl.rate
+                let wasCompeting = self.drain.isCompeting(at: now)
                 self.drain.begin(
                     queueMilliseconds: queue,
                     rate: rate,
                     rateBefore: rateBefore,
                     service: service,
                     acknowledged: self.acknowledged ?? service,
+                    isStalled: self.stall.isClearing,
                     at: now
                 )
+                // The decrease that has shown it was for nothing.
+                if !wasCompeting, self.drain.isCompeting(at: now) {
+                    self.delay.rateControl.set(rateBefore, at: now)
+                }
             }
+        }
+        if let acknowledged = self.acknowledged {
+            self.drain.observe(queueMilliseconds: queue, acknowledged: acknowledged, at: now)
         }
         let outcome = self.drain.update(
             queueMilliseconds: queue,
@@ -223,6 +243,11 @@ extension EstimatorCore {
             delayBased: self.delay.rateControl.rate,
             isApplicationLimited: self.limited.isLimited
         )
+        // A queue that others fill loses some packets of everybody at times; that says nothing about a share that we have
+        // not even got.
+        if self.isLossLimited, self.drain.isCompeting(at: now), self.isBelowItsShare {
+            self.loss = LossBasedEstimator(maximum: self.maximum)
+        }
         guard self.rules.contains(.inherentLoss) else { return }
         let verdict = self.inherent.update(
             rate: self.target,
@@ -232,6 +257,7 @@ extension EstimatorCore {
         )
         switch verdict {
         case .radio(let rate)?:
+            self.loss.forgive()
             if rate > self.delay.rateControl.rate { self.delay.rateControl.set(rate, at: now) }
         case .policer(let rate)?:
             guard rate < self.delay.rateControl.rate else { return }

@@ -15,14 +15,17 @@ struct ReceivedPacket: Sendable, BitwiseCopyable {
 /// GCC and the rules, without the packets' history: the parts in the order in which a feedback runs through them.
 /// Rates are in bit/s.
 struct EstimatorCore: Sendable {
+    // What every packet that leaves touches comes first: with many subscribers it is not in the cache.
+    var lastSentAt: Instant?
+    var limited: ALRDetector
+    var backoff = RoundTripBackoff()
+    var silence = FeedbackSilence()
+    var probes: ProbeController
     let configuration: EstimatorConfiguration
     var delay: DelayBasedEstimator
     var loss: LossBasedEstimator
     var reports: LossRateControl
-    var limited: ALRDetector
-    var probes: ProbeController
     var results = ProbeBitrateEstimator()
-    var backoff = RoundTripBackoff()
     var queue = StandingQueue()
     /// Milliseconds, at the last feedback.
     var lastQueue = 0.0
@@ -33,7 +36,6 @@ struct EstimatorCore: Sendable {
     var restore = CapacityRestore()
     var prober = GoalProber()
     var inherent = InherentLoss()
-    var silence = FeedbackSilence()
     var marks = MarkResponse()
     /// Microseconds of our clock: what was sent before went into a silence.
     var lossesCountFrom = Int64.min
@@ -43,7 +45,6 @@ struct EstimatorCore: Sendable {
     var roundTripTime: Nanoseconds?
     var target: Double
     var nextCluster: UInt16 = 1
-    var lastSentAt: Instant?
     private var askedAt: Instant?
     var feedback = FeedbackRound()
 
@@ -99,6 +100,12 @@ struct EstimatorCore: Sendable {
         fresh.receiver = self.receiver
         fresh.source = self.source
         self = fresh
+    }
+
+    /// All that is wanted is sent, and nothing is awaited but the next feedback.
+    var isSteady: Bool {
+        self.source == .transportFeedback && self.rules.contains(.goalProbing) && self.prober.goal != nil
+            && !self.prober.wantsMore && self.isQuiet && !self.isLossLimited
     }
 
     mutating func advance(to now: Instant) {
@@ -167,8 +174,15 @@ struct EstimatorCore: Sendable {
     /// after each large frame.
     var isQuiet: Bool {
         self.delay.usage != .overusing && !self.drain.isActive && !self.inherent.isTrying && self.silence.ceiling == nil
-            && !self.backoff.isOverLimit && (self.loss.result?.state ?? .delayBased) == .delayBased
+            && !self.backoff.isOverLimit && !self.isLosing
     }
+
+    /// The loss model holds the rate, and for a reason. One that holds it although nothing has been lost of late that
+    /// could be blamed on the rate remembers what has gone, and where little is sent it would for ever: libwebrtc lets it
+    /// rise by what arrives. A probe may ask then.
+    private var isLosing: Bool { self.isLossLimited && self.loss.averageLoss > InherentLoss.cleared }
+
+    var isLossLimited: Bool { (self.loss.result?.state ?? .delayBased) != .delayBased }
 
     /// What holds the estimate where it is.
     var limit: ProbeController.Limit {

@@ -33,9 +33,14 @@ struct FeedbackSilence: Sendable, BitwiseCopyable {
         return self.before
     }
 
+    /// When there has been no answer for too long; `distantFuture` while none is due.
+    func deadline(roundTripTime: Nanoseconds) -> Instant {
+        self.unansweredSince.map { $0 + Self.patience + roundTripTime * 2 } ?? .distantFuture
+    }
+
     /// - Parameter rate: bit/s now.
     mutating func check(rate: Double, floor: Double, roundTripTime: Nanoseconds, at now: Instant) {
-        guard let since = self.unansweredSince, now - since > Self.patience + roundTripTime * 2 else { return }
+        guard now > self.deadline(roundTripTime: roundTripTime) else { return }
         guard self.loweredAt.map({ now - $0 >= Self.interval }) ?? true else { return }
         self.loweredAt = now
         self.before = self.before ?? rate

@@ -21,6 +21,8 @@ struct GoalProber: Sendable {
     private static let longestDeceivedInterval = 40.0
     /// After a success: the results of the last one have to come in.
     private static let shortInterval = 0.2
+    /// So many clusters in a row that could not be sent are taken for a machine that is too busy to probe.
+    private static let mostAbandoned = 5
     private static let moreLoss = 0.05
     private static let retryInterval = 0.5
     private static let retryShare = 0.92
@@ -45,6 +47,10 @@ struct GoalProber: Sendable {
     private static let keptRatio = 0.96
     /// Faster than it left: something had held it, and what it had held it for is unknown.
     private static let compressedRatio = 1.15
+    /// So many of those in a row are tried again soon: a busy receiver reads its packets late.
+    private static let mostCompressed = 2
+    /// Over the goal, after a success that did not reach it: measured bitrates breathe, and many small steps take long.
+    private static let climbMargin = 1.12
 
     private struct Outstanding: Sendable, BitwiseCopyable {
         var cluster: UInt16
@@ -71,6 +77,8 @@ struct GoalProber: Sendable {
     private var step = Self.firstStep
     private var nextAt: Instant?
     private var outstanding: Outstanding?
+    private var abandonedCount = 0
+    private var compressedCount = 0
     private var accepted: Accepted?
     private var deceived = Self.deceivedInterval
     private var congestedAt: Instant?
@@ -163,7 +171,8 @@ struct GoalProber: Sendable {
         guard now >= next else { return nil }
         // A slow path needs a larger step for the same number of packets.
         let step = min(max(self.step, 1 + Self.leastExtra / (estimate * Self.longest)), Self.longestStep)
-        let rate = min(estimate * step, Double(goal.bitrate.bitsPerSecond), self.bound ?? .infinity)
+        let wish = Double(goal.bitrate.bitsPerSecond) * (self.accepted == nil ? 1 : Self.climbMargin)
+        let rate = min(estimate * step, wish, self.bound ?? .infinity)
         let extra = rate - estimate
         guard extra > 0 else { return nil }
         let seconds = max(Self.cost * estimate / extra, Self.leastExtra / extra)
@@ -176,6 +185,19 @@ struct GoalProber: Sendable {
         self.disturbedUntil = now + length + roundTripTime + .milliseconds(400)
     }
 
+    /// A cluster was given up by the pacer, which was called too late: nothing has been learnt of the path, and it is sent
+    /// again soon.
+    mutating func abandoned(_ cluster: UInt16, at now: Instant) {
+        guard self.isOutstanding(cluster) else { return }
+        self.outstanding = nil
+        self.abandonedCount += 1
+        guard self.abandonedCount <= Self.mostAbandoned else {
+            self.abandonedCount = 0
+            return self.failed(at: now)
+        }
+        self.nextAt = now + Nanoseconds.fractionalSeconds(Self.shortInterval)
+    }
+
     /// - Returns: the proven rate in bit/s; `nil` when the cluster proves nothing.
     mutating func judge(
         _ result: ProbeResult,
@@ -186,7 +208,14 @@ struct GoalProber: Sendable {
     ) -> Double? {
         guard let outstanding = self.outstanding, outstanding.cluster == result.cluster else { return nil }
         self.outstanding = nil
+        self.abandonedCount = 0
         let ratio = result.receiveRate / result.sendRate
+        if isQuiet, ratio > Self.compressedRatio, self.compressedCount < Self.mostCompressed {
+            self.compressedCount += 1
+            self.nextAt = now + Nanoseconds.fractionalSeconds(Self.retryInterval)
+            return nil
+        }
+        self.compressedCount = 0
         guard isQuiet, ratio >= Self.keptRatio, ratio <= Self.compressedRatio else {
             self.failed(at: now)
             // Too fast, but there is more than the estimate says: once more, at a rate that may fit.

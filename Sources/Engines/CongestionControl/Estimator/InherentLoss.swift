@@ -12,6 +12,8 @@ struct InherentLoss: Sendable {
     private static let longestTrial = Nanoseconds.seconds(4)
     /// Before and in a trial. One in ten lost of sixty is six, give or take two and a half.
     private static let leastPackets = 60.0
+    /// 1.5 s: what is lost in the first moments of a path is no measure to compare a trial with.
+    private static let leastBuckets: Int64 = 6
     /// Above this four fifths of the rate would not be enough to tell a policer from a radio.
     private static let tooMuch = 0.38
     /// What stays of the loss in the trial, when it does not depend on the rate. A policer that drops a tenth drops
@@ -21,9 +23,13 @@ struct InherentLoss: Sendable {
     private static let policedShare = 0.25
     /// Of what passed a policer.
     private static let policedRate = 0.95
-    private static let cleared = 0.02
+    static let cleared = 0.02
     private static let tolerance = 0.06
     private static let toleranceFactor = 1.3
+    /// Of the loss that so few packets have by chance.
+    private static let deviations = 2.0
+    /// Of a new value each 250 ms: half in seven seconds.
+    private static let weight = 0.025
     private static let shortestPause = Nanoseconds.seconds(4)
     private static let longestPause = Nanoseconds.seconds(32)
     private static let bucketMicroseconds: Int64 = 250_000
@@ -47,6 +53,7 @@ struct InherentLoss: Sendable {
     /// By send time: 250 ms each, the last four seconds.
     private var buckets = InlineArray<16, Bucket>(repeating: Bucket())
     private var index: Int64?
+    private var firstIndex: Int64 = 0
     private var trialSince: Instant?
     private var trialIndex: Int64 = 0
     private var lossBefore = 0.0
@@ -55,6 +62,9 @@ struct InherentLoss: Sendable {
     private var pause = Self.shortestPause
     /// The loss that does not depend on the rate: 0...1.
     private(set) var share = 0.0
+    /// The same as the last trial found it.
+    private var found = 0.0
+    private var followedIndex: Int64 = 0
 
     var isTrying: Bool { self.trialSince != nil }
     /// bit/s, while a trial runs.
@@ -68,6 +78,7 @@ struct InherentLoss: Sendable {
             for passed in max(last + 1, index - 15)...index { self.buckets[Int(passed & 15)] = Bucket() }
             self.index = index
         }
+        if last < index - 15 { self.firstIndex = index }
         guard index > (self.index ?? index) - 16 else { return }
         let slot = Int(index & 15)
         if wasLost {
@@ -100,14 +111,17 @@ struct InherentLoss: Sendable {
     /// How much of a lost packet is to be blamed on the rate: 0...1.
     var blame: Double {
         guard self.share > 0 else { return 1 }
-        let loss = self.recentLoss
-        guard loss > self.share + Self.tolerance, loss > self.share * Self.toleranceFactor else { return 0 }
-        return (loss - self.share) / loss
+        let recent = self.sum(last: 5)
+        let chance = Self.deviations * (self.share * (1 - self.share) / max(recent.packets, 1)).squareRoot()
+        let tolerance = max(Self.tolerance, (Self.toleranceFactor - 1) * self.share, chance)
+        guard recent.loss > self.share + tolerance else { return 0 }
+        return (recent.loss - self.share) / recent.loss
     }
 
     /// What was counted does not belong to the path as it is; what was learnt may.
     mutating func forget() {
         self.buckets = InlineArray(repeating: Bucket())
+        self.index = nil
         self.trialSince = nil
     }
 
@@ -120,12 +134,12 @@ struct InherentLoss: Sendable {
         if let since = self.trialSince { return self.endTrial(since, roundTripTime: roundTripTime, at: now) }
         let all = self.sum(last: 12)
         let long = all.loss
-        if self.share > 0 {
-            if self.loss(last: 8) < min(Self.cleared, self.share / 2) { self.share = 0 }
-            self.share = min(self.share, max(long, Self.cleared))
-        }
-        let isSuspicious = self.loss(last: 6) > Self.suspicious && long > Self.suspicious && self.blame > 0
-        guard isSuspicious, long < Self.tooMuch, all.packets >= Self.leastPackets else { return nil }
+        if self.share > 0, all.packets >= Self.leastPackets { self.follow(long) }
+        let short = self.loss(last: 6)
+        let isSuspicious = short > Self.suspicious && long > Self.suspicious && self.blame > 0
+        if isSuspicious, short > Self.tooMuch { self.share = 0 }
+        guard isSuspicious, short < Self.tooMuch, all.packets >= Self.leastPackets else { return nil }
+        guard let index = self.index, index - self.firstIndex >= Self.leastBuckets else { return nil }
         guard let queue = queueMilliseconds, queue < QueueDrain.standing else { return nil }
         guard self.notBefore.map({ now >= $0 }) ?? true else { return nil }
         self.trialSince = now
@@ -133,6 +147,16 @@ struct InherentLoss: Sendable {
         self.lossBefore = long
         self.rateBefore = rate
         return nil
+    }
+
+    /// The loss may have become less since the trial: so much less that it is gone, or by and by.
+    private mutating func follow(_ loss: Double) {
+        if self.loss(last: 8) < min(Self.cleared, self.share / 2) {
+            self.share = 0
+        } else if let index = self.index, index != self.followedIndex {
+            self.followedIndex = index
+            self.share = min(max(self.share + (loss - self.share) * Self.weight, Self.cleared), self.found)
+        }
     }
 
     private mutating func endTrial(_ since: Instant, roundTripTime: Nanoseconds, at now: Instant) -> Verdict? {
@@ -150,6 +174,7 @@ struct InherentLoss: Sendable {
             return .policer(Self.policedRate * self.rateBefore * (1 - self.lossBefore))
         }
         self.share = min(max(loss, self.lossBefore), 0.5)
+        self.found = self.share
         self.pause = Self.shortestPause
         self.notBefore = now + Nanoseconds.seconds(2)
         return .radio(self.rateBefore)

@@ -23,8 +23,16 @@ struct QueueDrain: Sendable, BitwiseCopyable {
     private static let plateauTime = Nanoseconds.seconds(1)
     private static let plateauHeight = 5.0
     private static let longest = Nanoseconds.seconds(8)
-    /// Of the link, next to others who keep it full.
-    static let leastShare = 0.45
+    /// Of what there was before, next to others who keep the link full: half, as next to one other.
+    static let leastShare = 0.5
+    /// As long as a queue stands, a link that is ours alone delivers as much whatever we send; one that we share delivers
+    /// less to whoever sends less. Twice less by this after we sent less is no link that has become slower.
+    private static let fallenService = 0.75
+    private static let falls = 2
+    /// bit/s, below which a service rate of 140 ms is a matter of one packet.
+    private static let leastService = 150_000.0
+    /// The same the other way: more arrives when more is sent, although a queue stands.
+    private static let risenService = 1.2
     /// How long others are then believed to be there: rules that empty queues would leave them the link.
     private static let competition = Nanoseconds.seconds(15)
 
@@ -54,6 +62,11 @@ struct QueueDrain: Sendable, BitwiseCopyable {
     private var rateBefore = 0.0
     private var mark = Mark(queue: 0, at: .zero)
     private var competingUntil: Instant?
+    /// bit/s that the link delivered at the start of the drain, or when it last delivered much less.
+    private var reference = 0.0
+    private var fallCount = 0
+    /// bit/s: the least that has arrived since a queue stands next to others.
+    private var least: Double?
     /// bit/s that arrived before somebody else came.
     private(set) var before = 0.0
 
@@ -73,20 +86,33 @@ struct QueueDrain: Sendable, BitwiseCopyable {
     ///   - rateBefore: the old one.
     ///   - service: what the link delivers, in bit/s.
     ///   - acknowledged: what arrived in the last second, in bit/s.
+    ///   - isStalled: nothing arrived for a moment, so that the service rate is none.
     mutating func begin(
         queueMilliseconds: Double,
         rate: Double,
         rateBefore: Double,
         service: Double,
         acknowledged: Double,
+        isStalled: Bool,
         at now: Instant
     ) {
         if self.startedAt == nil {
+            self.reference = isStalled ? 0 : service
+            self.fallCount = 0
             if !self.isCompeting(at: now) { self.before = acknowledged }
             self.startedAt = now
             self.rateBefore = rateBefore
             self.peak = 0
             self.expected = 0
+        }
+        if !isStalled, self.reference > Self.leastService, service < Self.fallenService * self.reference {
+            self.reference = service
+            self.fallCount += 1
+            if self.fallCount == Self.falls {
+                self.startedAt = nil
+                self.compete(at: now)
+                return
+            }
         }
         self.service = service
         self.peak = max(self.peak, queueMilliseconds)
@@ -115,12 +141,12 @@ struct QueueDrain: Sendable, BitwiseCopyable {
             self.mark = Mark(queue: queue, at: now)
         } else if now - self.mark.at > Self.plateauTime + roundTripTime {
             self.startedAt = nil
-            self.competingUntil = now + Self.competition
+            self.compete(at: now)
             return self.outcome(timeRatio: 1, isPlateau: true)
         }
         if elapsed > Self.longest || elapsed.inSeconds > Self.patience * expected {
             self.startedAt = nil
-            self.competingUntil = now + Self.competition
+            self.compete(at: now)
         }
         return nil
     }
@@ -133,6 +159,22 @@ struct QueueDrain: Sendable, BitwiseCopyable {
             timeRatio: timeRatio,
             isPlateau: isPlateau
         )
+    }
+
+    private mutating func compete(at now: Instant) {
+        self.competingUntil = now + Self.competition
+        self.least = nil
+    }
+
+    /// Once per feedback: what shows that the others are still there.
+    mutating func observe(queueMilliseconds: Double, acknowledged: Double, at now: Instant) {
+        guard self.isCompeting(at: now), queueMilliseconds > Self.foreign else {
+            self.least = nil
+            return
+        }
+        let least = min(self.least ?? acknowledged, acknowledged)
+        self.least = least
+        if acknowledged > Self.risenService * least { self.compete(at: now) }
     }
 
     /// Whether somebody else keeps the queue full.

@@ -16,6 +16,8 @@ struct AIMDRateControl: Sendable, BitwiseCopyable {
     private static let backoff = 0.85
     /// ln 1.08: 8 % a second.
     private static let logarithmOfGrowth = 0.076_961_041_136_128_3
+    /// A second, back to a fair share.
+    static let hurry = 0.3
     private static let defaultRoundTrip = Nanoseconds.milliseconds(200)
 
     private let minimum: Double
@@ -50,7 +52,7 @@ struct AIMDRateControl: Sendable, BitwiseCopyable {
     /// An increase by 30 % a second, whatever is known of the link.
     mutating func hurry(at now: Instant) {
         let elapsed = min(max((now - (self.changedAt ?? now)).inSeconds, 0), 1)
-        self.set(self.rate * (1 + 0.3 * elapsed), at: now)
+        self.set(self.rate * (1 + Self.hurry * elapsed), at: now)
     }
 
     /// A queue of a few milliseconds was marked: a little less, and slowly up from there.

@@ -25,16 +25,17 @@ struct ALRDetector: Sendable, BitwiseCopyable {
     }
 
     mutating func sent(byteCount: Int, at now: Instant) {
-        defer { self.lastSentAt = now }
-        guard let last = self.lastSentAt else { return }
+        guard let last = self.lastSentAt else { return self.lastSentAt = now }
         let used = Double(max(byteCount, 0)) * 8
-        let earned = self.target * max((now - last).inSeconds, 0)
         let capacity = self.capacity
-        self.budget = min(max(self.budget - used, -capacity) + earned, capacity)
-        let ratio = capacity > 0 ? self.budget / capacity : 0
-        if ratio > Self.enterRatio, self.startedAt == nil {
+        self.budget = max(self.budget - used, -capacity)
+        // Many packets leave at the same time.
+        if now > last { self.budget += self.target * (now - last).inSeconds }
+        self.budget = min(self.budget, capacity)
+        self.lastSentAt = now
+        if capacity > 0, self.budget > Self.enterRatio * capacity, self.startedAt == nil {
             self.startedAt = now
-        } else if ratio < Self.leaveRatio {
+        } else if self.budget < Self.leaveRatio * capacity || capacity <= 0 {
             self.startedAt = nil
         }
     }

@@ -71,6 +71,12 @@ struct LossBasedEstimator: Sendable {
         self.observations.add(byteCount: byteCount, lostShare: lostShare, wasLost: wasLost, send: send)
     }
 
+    /// What was lost until now had nothing to do with the rate (rule L).
+    mutating func forgive() {
+        self.observations.forgive()
+        self.averageLoss = 0
+    }
+
     /// Once per feedback, after its packets.
     mutating func endFeedback(acknowledged: Double?, delayBased: Double, isApplicationLimited: Bool) {
         self.acknowledged = acknowledged

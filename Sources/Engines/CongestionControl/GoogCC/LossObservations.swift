@@ -42,6 +42,12 @@ struct LossObservations: Sendable {
         self.partial.lostKilobytes += kilobytes * lostShare
     }
 
+    /// Nothing of it counts as lost any more.
+    mutating func forgive() {
+        for index in self.entries.indices { self.entries[index].lostKilobytes = 0 }
+        self.partial.lostKilobytes = 0
+    }
+
     /// Ends the observation that is being made, if it is long enough.
     mutating func endFeedback() -> Bool {
         guard let last = self.lastSend, let newest = self.newestSend, newest &- last >= Self.minimumDuration else {

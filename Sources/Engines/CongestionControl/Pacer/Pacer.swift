@@ -118,6 +118,9 @@ public import Basics
     /// Takes on a cluster: it begins with the next packet, or with padding when none waits.
     @inlinable package mutating func start(_ probe: ProbeCluster, at now: Instant) { self.probes.add(probe, at: now) }
 
+    /// A cluster that was given up since the last call, for whoever waits for what it shows; 0 = none.
+    @inlinable package mutating func takeAbortedProbe() -> UInt16 { self.probes.takeAborted() }
+
     /// Tells of padding that was sent, or corrects: a packet that was charged and then not sent has a negative count.
     /// Audio changes nothing.
     @inlinable package mutating func sent(byteCount: Int, kind: PacedKind, at now: Instant) {
@@ -190,14 +193,14 @@ public import Basics
     // MARK: The debt
 
     @inlinable package mutating func mayLeave(at now: Instant) -> Bool {
-        if let due = self.probes.due(at: now) { return now >= due }
+        if self.probes.currentID != 0, let due = self.probes.due(at: now) { return now >= due }
         return self.mediaDebt <= self.burstBytes
     }
 
     /// Counts a packet that leaves; returns its cluster.
     @inlinable package mutating func charge(_ wireSize: Int, at now: Instant) -> UInt16 {
         let probe = self.probes.currentID
-        self.probes.sent(byteCount: wireSize, at: now)
+        if probe != 0 { self.probes.sent(byteCount: wireSize, at: now) }
         self.addDebt(wireSize)
         return probe
     }
@@ -222,8 +225,9 @@ public import Basics
     }
 
     @inlinable package mutating func drain(to now: Instant) {
+        // Many packets leave at the same time.
+        guard now > self.drainedAt else { return }
         let elapsed = (now - self.drainedAt).inSeconds
-        guard elapsed > 0 else { return }
         self.mediaDebt = max(self.mediaDebt - elapsed * self.rate(at: now), 0)
         if self.mediaDebt == 0, self.queuedCount == 0 { self.isMetering = false }
         self.paddingDebt = max(self.paddingDebt - elapsed * Double(self.paddingRate.bitsPerSecond) / 8, 0)

@@ -3,10 +3,13 @@ public import Basics
 /// When the next packet of a probe cluster is due: the first at once, each further one when what was sent of the
 /// cluster has taken its time at the cluster's bitrate.
 ///
-/// A cluster whose packets come late proves nothing, so it is given up (libwebrtc `BitrateProber` has the same limits).
+/// A cluster whose packets come late proves nothing, so it is given up (libwebrtc `BitrateProber` has the same limits for
+/// its clusters of 15 ms), and whoever asked for it is told. A packet that is late does not make the next one late.
 @usableFromInline package struct ProbeSchedule: BitwiseCopyable, Sendable {
-    /// A send that is later than this spoils the cluster.
+    /// A send that is later than this spoils the cluster,
     static let lateLimit = Nanoseconds.milliseconds(10)
+    /// or than this part of a long one: a busy machine wakes a worker 10 to 20 ms late every few times.
+    static let lateDivisor: Int64 = 4
     /// A cluster that has not begun by then asks about a path of the past.
     static let startLimit = Nanoseconds.seconds(5)
     /// More than these are not kept: the oldest goes.
@@ -24,17 +27,20 @@ public import Basics
     private var sentBytes = 0
     private var sentPackets = 0
     @usableFromInline package private(set) var abortedCount: UInt64 = 0
+    /// The last cluster that was given up; 0 = none since `takeAborted`.
+    private var aborted: UInt16 = 0
 
     package init() {}
 
-    /// The cluster in work; 0 = none.
-    @usableFromInline package var currentID: UInt16 { self.count > 0 ? self.waiting[0].cluster.id : 0 }
+    /// The cluster in work; 0 = none. Kept, because every packet asks and `waiting` is large.
+    @usableFromInline package private(set) var currentID: UInt16 = 0
 
     @usableFromInline package mutating func add(_ cluster: ProbeCluster, at now: Instant) {
         guard cluster.id != 0, cluster.bitrate > .zero else { return }
         if self.count == Self.maximumCount { self.abort() }
         self.waiting[self.count] = Waiting(cluster: cluster, createdAt: now)
         self.count += 1
+        self.currentID = self.waiting[0].cluster.id
     }
 
     /// When the next packet of a cluster is to leave, `now` or later; `nil` when there is no cluster.
@@ -49,10 +55,15 @@ public import Basics
             let seconds = Double(self.sentBytes) * 8 / Double(first.cluster.bitrate.bitsPerSecond)
             // Half a minute is beyond any cluster: more would be a mistake in its figures.
             let due = startedAt + .fractionalSeconds(min(seconds, 30))
-            if now - due <= Self.lateLimit { return max(due, now) }
+            if now - due <= Self.lateLimit(of: first.cluster) { return max(due, now) }
             self.abort()
         }
         return nil
+    }
+
+    private static func lateLimit(of cluster: ProbeCluster) -> Nanoseconds {
+        let seconds = Double(cluster.minimumBytes) * 8 / Double(cluster.bitrate.bitsPerSecond)
+        return max(Self.lateLimit, .fractionalSeconds(min(max(seconds, 0), 1) / Double(Self.lateDivisor)))
     }
 
     /// Counts a packet of the current cluster.
@@ -69,7 +80,14 @@ public import Basics
     @usableFromInline package mutating func abort() {
         guard self.count > 0 else { return }
         self.abortedCount &+= 1
+        self.aborted = self.currentID
         self.removeFirst()
+    }
+
+    /// The last cluster that was given up since the last call; 0 = none.
+    @usableFromInline package mutating func takeAborted() -> UInt16 {
+        defer { self.aborted = 0 }
+        return self.aborted
     }
 
     /// The size on the wire of a padding packet for the current cluster: small enough that a slow cluster has its
@@ -82,6 +100,7 @@ public import Basics
     private mutating func removeFirst() {
         for index in 1..<Self.maximumCount { self.waiting[index - 1] = self.waiting[index] }
         self.count -= 1
+        self.currentID = self.count > 0 ? self.waiting[0].cluster.id : 0
         self.startedAt = nil
         self.sentBytes = 0
         self.sentPackets = 0

@@ -57,6 +57,78 @@ import Testing
         }
     }
 
+    @Test("a probe that could not be sent is tried again at once, five times, without a longer back-off")
+    func abandoned() throws {
+        var prober = GoalProber()
+        prober.set(ProbeGoal(bitrate: .kbps(2_000), wanted: .kbps(2_000)), at: .zero)
+        var now = Instant.zero
+        var times: [Int64] = []
+        for cluster in 1...7 as ClosedRange<UInt16> {
+            var probe = prober.next(estimate: 1e6, isQuiet: true, at: now)
+            while probe == nil, now < Self.at(30_000) {
+                now = now + .milliseconds(10)
+                probe = prober.next(estimate: 1e6, isQuiet: true, at: now)
+            }
+            prober.sent(cluster, try #require(probe), roundTripTime: .milliseconds(50), at: now)
+            times.append(now.nanoseconds / 1_000_000)
+            prober.abandoned(cluster &+ 100, at: now)
+            let isKept = prober.isOutstanding(cluster)
+            #expect(isKept)
+            prober.abandoned(cluster, at: now)
+        }
+        #expect(times == [0, 200, 400, 600, 800, 1_000, 2_600])
+    }
+
+    /// The result of a cluster that left at `sent` kbit/s, for a path of 1 Mbit/s.
+    private static func judge(
+        _ prober: inout GoalProber,
+        _ cluster: UInt16,
+        sent: Double,
+        received: Double,
+        at now: Instant
+    )
+        -> Double?
+    {
+        prober.sent(cluster, GoalProber.Probe(rate: sent * 1_000, milliseconds: 80), roundTripTime: .zero, at: now)
+        let result = ProbeResult(
+            cluster: cluster,
+            bitrate: min(sent, received) * 1_000,
+            sendRate: sent * 1_000,
+            receiveRate: received * 1_000
+        )
+        return prober.judge(result, estimate: 1e6, loss: 0, isQuiet: true, at: now)
+    }
+
+    @Test("a probe that arrived in fewer moments than it left in is tried again twice before the back-off grows")
+    func compressed() {
+        var prober = GoalProber()
+        prober.set(ProbeGoal(bitrate: .kbps(1_200), wanted: .kbps(2_000)), at: .zero)
+        for (cluster, at, next) in [(1, 0, 500), (2, 500, 1_000), (3, 1_000, 2_600)] as [(UInt16, Int64, Int64)] {
+            let proven = Self.judge(&prober, cluster, sent: 1_200, received: 1_500, at: Self.at(at))
+            #expect(proven == nil)
+            let early = prober.next(estimate: 1e6, isQuiet: true, at: Self.at(next - 1))
+            let due = prober.next(estimate: 1e6, isQuiet: true, at: Self.at(next))
+            #expect(early == nil)
+            #expect(due != nil, "\(cluster)")
+        }
+    }
+
+    @Test(
+        "after a success the next probe asks for a little more than the goal, never for more than 1.25 times what is wanted"
+    )
+    func climb() {
+        for (wanted, expected) in [(2_000, 1_344_000), (1_000, 1_250_000)] as [(Int64, Double)] {
+            var prober = GoalProber()
+            prober.set(ProbeGoal(bitrate: .kbps(1_200), wanted: .kbps(wanted)), at: .zero)
+            let first = prober.next(estimate: 1.1e6, isQuiet: true, at: .zero)
+            #expect(first?.rate == 1_200_000)
+            let proven = Self.judge(&prober, 1, sent: 1_180, received: 1_170, at: .zero)
+            #expect(proven == 1_170_000)
+            let second = prober.next(estimate: 1.17e6, isQuiet: true, at: Self.at(200))
+            #expect(abs((second?.rate ?? 0) - expected) < 1)
+        }
+    }
+
     @Test("pairs that arrive faster are a hint until it is taken; just after a congestion it is not")
     func hint() {
         var bursts = BurstRate()

@@ -100,13 +100,19 @@ struct ProbingTests {
         Self.expect(&probes, nil)
     }
 
-    @Test("while little is sent there is a probe every five seconds, bounded by twice what is wanted")
-    func periodic() {
-        var probes = ProbeController(start: 300e3, maximum: 30e6)
+    /// After the first probes; application limited since 2 s.
+    private static func makeLimited(start: Double = 300e3) -> ProbeController {
+        var probes = ProbeController(start: start, maximum: 30e6)
         probes.start(at: .zero)
         while probes.takeNext() != nil {}
         probes.advance(to: Self.at(2))
         probes.setALR(startedAt: Self.at(2), at: Self.at(2))
+        return probes
+    }
+
+    @Test("while little is sent there is a probe every five seconds, bounded by twice what is wanted")
+    func periodic() {
+        var probes = Self.makeLimited()
         probes.advance(to: Self.at(6.9))
         Self.expect(&probes, nil)
         probes.advance(to: Self.at(7))
@@ -123,11 +129,7 @@ struct ProbingTests {
 
     @Test("more is wanted while little is sent: one times and two times of it, at most twice the estimate")
     func allocation() {
-        var probes = ProbeController(start: 300e3, maximum: 30e6)
-        probes.start(at: .zero)
-        while probes.takeNext() != nil {}
-        probes.advance(to: Self.at(2))
-        probes.setALR(startedAt: Self.at(2), at: Self.at(2))
+        var probes = Self.makeLimited()
         probes.setWanted(400e3, at: Self.at(3))
         Self.expect(&probes, 400e3)
         Self.expect(&probes, 600e3)
@@ -135,11 +137,7 @@ struct ProbingTests {
 
     @Test("what is wanted breathes: less than a tenth more is no news, and nothing is probed below the estimate")
     func breathing() {
-        var probes = ProbeController(start: 300e3, maximum: 30e6)
-        probes.start(at: .zero)
-        while probes.takeNext() != nil {}
-        probes.advance(to: Self.at(2))
-        probes.setALR(startedAt: Self.at(2), at: Self.at(2))
+        var probes = Self.makeLimited()
         probes.setWanted(400e3, at: Self.at(3))
         while probes.takeNext() != nil {}
         probes.advance(to: Self.at(4.5))
@@ -157,11 +155,7 @@ struct ProbingTests {
 
     @Test("while a goal is set nothing is probed for the sake of probing")
     func noPeriod() {
-        var probes = ProbeController(start: 300e3, maximum: 30e6)
-        probes.start(at: .zero)
-        while probes.takeNext() != nil {}
-        probes.advance(to: Self.at(2))
-        probes.setALR(startedAt: Self.at(2), at: Self.at(2))
+        var probes = Self.makeLimited()
         probes.advance(to: Self.at(20), isBeyondGoal: false)
         Self.expect(&probes, nil)
         probes.advance(to: Self.at(20))
@@ -170,11 +164,7 @@ struct ProbingTests {
 
     @Test("after a large drop, once the queue is empty, 85 % of what there was")
     func recovery() {
-        var probes = ProbeController(start: 1e6, maximum: 30e6)
-        probes.start(at: .zero)
-        while probes.takeNext() != nil {}
-        probes.advance(to: Self.at(2))
-        probes.setALR(startedAt: Self.at(2), at: Self.at(2))
+        var probes = Self.makeLimited(start: 1e6)
         probes.setEstimate(600e3, limit: .delay, at: Self.at(3))
         probes.recovered(at: Self.at(4))
         Self.expect(&probes, 850e3)

@@ -92,6 +92,35 @@ struct PacerProbeTests {
         #expect(old.departures.isEmpty)
     }
 
+    /// A machine on which others run too: packets that are late do not make those behind them late, nor the cluster slower.
+    @Test("that are long go on when packets are late, each by itself", arguments: [600, 2_000] as [Int64])
+    func lateness(kilobits: Int64) {
+        var driver = PacerDriver()
+        driver.pacer.start(Self.cluster(3, kilobits: kilobits, milliseconds: 160), at: .zero)
+        var random = SeededRandom(seed: 31)
+        while driver.now < .zero + .seconds(1) {
+            driver.turn()
+            driver.now = driver.now + .milliseconds(Int64.random(in: 1...20, using: &random))
+        }
+        let aborted = driver.pacer.abortedProbeCount
+        #expect(aborted == 0)
+        let rate = Self.rate(of: driver.departures)
+        #expect(abs(rate - Double(kilobits)) <= 0.15 * Double(kilobits), "\(rate) kbit/s")
+    }
+
+    @Test("are told of once when they are given up")
+    func told() {
+        var driver = PacerDriver()
+        driver.pacer.start(Self.cluster(9, kilobits: 900), at: .zero)
+        driver.turn()
+        let before = driver.pacer.takeAbortedProbe()
+        driver.now = driver.now + .milliseconds(60)
+        driver.turn()
+        let after = driver.pacer.takeAbortedProbe()
+        let again = driver.pacer.takeAbortedProbe()
+        #expect([before, after, again] == [0, 9, 0])
+    }
+
     @Test("nonsense clusters do nothing")
     func nonsense() {
         var driver = PacerDriver()

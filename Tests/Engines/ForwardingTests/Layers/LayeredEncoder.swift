@@ -1,3 +1,4 @@
+import Forwarding
 import RTP
 import TestSupport
 
@@ -109,6 +110,20 @@ struct EncodedPacket: Sendable {
     let isLast: Bool
     let payload: [UInt8]
     let descriptor: [UInt8]
+}
+
+extension FrameReader {
+    /// Reads a packet whose dependency descriptor says all.
+    mutating func read(_ packet: EncodedPacket) -> FrameInfo {
+        self.read(
+            sequence: packet.sequence,
+            timestamp: packet.timestamp,
+            marker: packet.marker,
+            payload: .none,
+            isKeyFrameStart: false,
+            descriptor: packet.descriptor.span.bytes
+        )
+    }
 }
 
 /// One encoding of a track: makes pictures with the temporal pattern 0 2 1 2 (or 0 1), in packets of the format.

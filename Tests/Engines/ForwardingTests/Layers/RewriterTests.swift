@@ -79,14 +79,7 @@ struct DescriptorRewriterTests {
         var masks: [UInt32?] = []
         var structures: [UInt32?] = []
         for (index, packet) in Self.packets(Self.format, keyAt: 30).enumerated() {
-            let info = reader.read(
-                sequence: packet.sequence,
-                timestamp: packet.timestamp,
-                marker: packet.marker,
-                payload: .none,
-                isKeyFrameStart: false,
-                descriptor: packet.descriptor.span.bytes
-            )
+            let info = reader.read(packet)
             #expect(info.flags.contains(.descriptor), "packet \(index)")
             let layers = SelectedLayers(spatial: packet.frame.picture < 10 ? 2 : 1, temporal: 2)
             let patch = rewriter.patch(
@@ -115,14 +108,7 @@ struct DescriptorRewriterTests {
         format.predictsAcrossLayersAtKeysOnly = true
         var reader = FrameReader()
         for packet in Self.packets(format, keyAt: 0).prefix(1) {
-            _ = reader.read(
-                sequence: packet.sequence,
-                timestamp: packet.timestamp,
-                marker: packet.marker,
-                payload: .none,
-                isKeyFrameStart: false,
-                descriptor: packet.descriptor.span.bytes
-            )
+            _ = reader.read(packet)
         }
         #expect(reader.activeTargets(for: SelectedLayers(spatial: 2, temporal: 2)) == 0b111_000_000)
         #expect(reader.activeTargets(for: SelectedLayers(spatial: 1, temporal: 0)) == 0b000_001_000)
@@ -135,14 +121,7 @@ struct DescriptorRewriterTests {
         let packets = Self.packets(Self.format, keyAt: 20)
         var sent: [(EncodedPacket, UInt32, UInt16)] = []
         for packet in packets {
-            let info = reader.read(
-                sequence: packet.sequence,
-                timestamp: packet.timestamp,
-                marker: packet.marker,
-                payload: .none,
-                isKeyFrameStart: false,
-                descriptor: packet.descriptor.span.bytes
-            )
+            let info = reader.read(packet)
             let generation: UInt32 = packet.frame.picture < 20 ? 1 : 2
             let patch = rewriter.patch(
                 for: info,

@@ -122,14 +122,7 @@ struct SelectorWithFramesTests {
             var packets = bench.encoder.next(isKey: false, timestamp: UInt32(3_000 * (index + 1)), using: &bench.random)
             packets.removeLast()
             for packet in packets {
-                let info = bench.reader.read(
-                    sequence: packet.sequence,
-                    timestamp: packet.timestamp,
-                    marker: packet.marker,
-                    payload: .none,
-                    isKeyFrameStart: false,
-                    descriptor: packet.descriptor.span.bytes
-                )
+                let info = bench.reader.read(packet)
                 _ = bench.selector.decide(layer: 0, info, at: Self.milliseconds(33 + index * 33))
             }
             let asked = bench.selector.tick(at: Self.milliseconds(33 + index * 33))
@@ -151,14 +144,7 @@ struct SelectorWithFramesTests {
         let packets = bench.encoder.next(isKey: true, timestamp: 3_000, using: &bench.random)
         for (index, packet) in packets.enumerated() {
             let now = Self.milliseconds(33 + Int64(index) * 500)
-            let info = bench.reader.read(
-                sequence: packet.sequence,
-                timestamp: packet.timestamp,
-                marker: packet.marker,
-                payload: .none,
-                isKeyFrameStart: false,
-                descriptor: packet.descriptor.span.bytes
-            )
+            let info = bench.reader.read(packet)
             #expect(bench.selector.decide(layer: 0, info, at: now).action == .forward)
             #expect(bench.selector.tick(at: now) == nil)
         }

@@ -2,24 +2,8 @@ import Audio
 import Basics
 import Testing
 
-@Suite("Levels of a track, and advice on its bitrate")
-struct SpeechActivityTests {
-    @Test(
-        "the mean level since the last reading",
-        arguments: [([], nil), ([30], 30), ([30, 31], 31), ([0, 127], 64), ([0x80 | 20, 20], 20)] as [([UInt8], UInt8?)]
-    )
-    func mean(levels: [UInt8], expected: UInt8?) {
-        var activity = SpeechActivity()
-        for _ in 0..<2 {
-            for level in levels { activity.add(level: level) }
-            let reading = activity.take()
-            #expect(reading?.level == expected)
-            #expect(reading?.packetCount == (levels.isEmpty ? nil : levels.count))
-        }
-        let nothing = activity.take()
-        #expect(nothing == nil)
-    }
-
+@Suite("Advice on the bitrate of an audio track")
+struct AudioBitrateAdviceTests {
     @Test("advice goes down by a fifth above 5 % of loss, up by a fifth on a good path, and is silent otherwise")
     func advice() {
         let table: [(loss: Double, milliseconds: Int64?, advice: Int64?)] = [
