@@ -17,7 +17,7 @@ package struct Workload {
 
     /// - Parameter subscribers: of the workloads that forward.
     package static func all(subscribers: Int = 100) -> [Workload] {
-        Self.wire() + Self.encryption() + Self.checks() + Self.forwarding(subscribers)
+        Self.wire() + Self.encryption() + Self.checks() + Self.congestion() + Self.forwarding(subscribers)
     }
 }
 
