@@ -17,8 +17,8 @@ func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target
 }
 
 let underTest: [Target.Dependency] = [
-    "Basics", "STUN", "RTP", "ICE", "SRTP", "CongestionControl", "Forwarding", "Negotiation", "PeerSession", "MediaControl",
-    "MediaPlane", "RouterHarness",
+    "Basics", "STUN", "RTP", "ICE", "SRTP", "CongestionControl", "Forwarding", "Negotiation", "PeerSession",
+    "MediaControl", "MediaPlane", "RouterHarness",
 ]
 
 let package = Package(

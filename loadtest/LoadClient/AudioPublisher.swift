@@ -17,13 +17,15 @@ final class AudioPublisher {
     private var byteCount: UInt64 = 0
     private(set) var nextPacket = Instant.zero
     private let firstTimestamp: UInt32
+    private let phase: PublishingPhase?
     /// Nothing but silence, as DTX would send it: a packet every 400 ms.
     private(set) var isSilent = false
     private static let silentStep: Int64 = 20
 
-    init(_ loop: OpusLoop, mid: String) {
+    init(_ loop: OpusLoop, mid: String, phase: PublishingPhase?) {
         self.loop = loop
         self.mid = mid
+        self.phase = phase
         var random = RandomSource.system
         self.sequence = UInt64.random(in: 1..<30_000, using: &random)
         self.firstTimestamp = UInt32.random(in: .min ... .max, using: &random)
@@ -36,6 +38,8 @@ final class AudioPublisher {
     }
 
     struct Packet {
+        /// When it was to leave.
+        let due: Instant
         let sequence: UInt64
         let timestamp: UInt32
         let isFirst: Bool
@@ -46,10 +50,11 @@ final class AudioPublisher {
     /// The packet that is due; `nil` when none is.
     func takeDuePacket(at now: Instant) -> Packet? {
         guard self.section != nil, now >= self.nextPacket else { return nil }
-        let start = self.startedAt ?? now
-        self.startedAt = start
+        let start = self.startedAt ?? self.begin(at: now)
+        guard now >= self.nextPacket else { return nil }
         let index = Int(self.place % Int64(self.loop.packets.count))
         let packet = Packet(
+            due: self.nextPacket,
             sequence: self.sequence,
             timestamp: self.firstTimestamp &+ UInt32(truncatingIfNeeded: self.place * 960),
             isFirst: self.packetCount == 0,
@@ -62,6 +67,13 @@ final class AudioPublisher {
         self.byteCount += UInt64(packet.payload.count)
         self.nextPacket = start + OpusLoop.packetDuration * self.place
         return packet
+    }
+
+    private func begin(at now: Instant) -> Instant {
+        let start = self.phase?.next(from: now, interval: OpusLoop.packetDuration) ?? now
+        self.startedAt = start
+        self.nextPacket = start
+        return start
     }
 
     /// Starts or ends silence at once.

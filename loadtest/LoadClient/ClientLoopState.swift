@@ -88,12 +88,12 @@ struct ClientLoopState: ~Copyable {
             }
             self.opus[plan.audioBitrate] = opus
             let mid = peer.offer.add(.audio, direction: .send, codecs: [.opus], using: &peer.random)
-            peer.audio = AudioPublisher(opus, mid: mid)
+            peer.audio = AudioPublisher(opus, mid: mid, phase: plan.phase)
         }
         if let video = plan.video {
             let rids = video.layers.compactMap(\.rid)
             let mid = peer.offer.add(.video, direction: .send, codecs: [.vp8], rids: rids, using: &peer.random)
-            peer.video = VideoPublisher(video, mid: mid)
+            peer.video = VideoPublisher(video, mid: mid, phase: plan.phase)
         }
         for _ in 0..<plan.receivesAudio {
             _ = peer.offer.add(.audio, direction: .receive, codecs: [.opus], using: &peer.random)
@@ -163,16 +163,19 @@ struct ClientLoopState: ~Copyable {
             var group = LoadSample.Group()
             group.totals = totals
             group.latency = sink.histogram
+            group.lateness = sink.lateness
             sink.histogram = LatencyHistogram()
+            sink.lateness = LatencyHistogram()
             sample.groups.append(group)
         }
-        sample.overflownDatagrams = self.overflownDatagrams
+        sample.overflownDatagrams = self.overflownDatagrams + self.egress.overflownCount
         for peer in self.peers.values {
             peer.add(to: &sample.groups[peer.group].totals, at: now)
             sample.overflownDatagrams += peer.overflownDatagrams
         }
         sample.refusedDatagrams = self.egress.refusedCount
         sample.cpuSeconds = Double(cl_thread_cpu_nanoseconds()) / 1e9
+        sample.waitSeconds = SystemFiles.line(of: "/proc/thread-self/schedstat").flatMap(SystemFiles.waitSeconds) ?? 0
         return sample
     }
 

@@ -12,16 +12,25 @@ extension HeadlessPeer {
         return next
     }
 
+    /// Sends what is due. It leaves at once, so that the times in the packets are those of their sending: other peers'
+    /// feedback goes before them, and what the loop does next comes after.
     func publish(at now: Instant, into egress: inout LoopEgress) {
+        var earliest: Instant?
+        func begin(_ due: Instant, _ egress: inout LoopEgress) {
+            if earliest == nil { egress.flush() }
+            earliest = min(earliest ?? due, due)
+        }
         // At most a few at a time: a process that was held up goes on, and does not catch up.
         for _ in 0..<3 {
-            guard let timestamp = self.video?.takeDueFrame(at: now) else { break }
-            self.sendFrame(timestamp: timestamp, at: now, into: &egress)
+            guard let frame = self.video?.takeDueFrame(at: now) else { break }
+            begin(frame.due, &egress)
+            self.sendFrame(timestamp: frame.timestamp, at: now, into: &egress)
         }
         for _ in 0..<5 {
             guard let audio = self.audio, let section = audio.section, let packet = audio.takeDuePacket(at: now) else {
                 break
             }
+            begin(packet.due, &egress)
             var header = OutgoingHeader(
                 marker: packet.isFirst,
                 payloadType: audio.payloadType,
@@ -40,6 +49,9 @@ extension HeadlessPeer {
                 into: &egress
             )
         }
+        guard let earliest else { return }
+        self.latency.lateness.record(nanoseconds: (egress.now - earliest).count)
+        egress.flush()
     }
 
     private func sendFrame(timestamp: UInt32, at now: Instant, into egress: inout LoopEgress) {
@@ -123,14 +135,15 @@ extension HeadlessPeer {
         into egress: inout LoopEgress
     ) {
         guard let destination = self.destination else { return }
+        // Behind a link it leaves when the link says; else as soon as it is sealed.
+        var departure = self.link == nil ? egress.now : now
         var header = header
         header.transportSequenceNumber = self.transportSequence
-        header.absoluteSendTime = AbsoluteSendTime(now)
+        header.absoluteSendTime = AbsoluteSendTime(departure)
         self.transportSequence &+= 1
         let slot = unsafe egress.nextSlot()
         var span = unsafe MutableRawSpan(_unsafeBytes: slot)
         guard let layout = header.write(into: &span) else { return }
-        var departure = now
         if let link = self.link {
             let byteCount = layout.headerLength + payload.count + Self.sealByteCount
             guard let time = link.admitToServer(byteCount: byteCount, at: now) else {

@@ -50,14 +50,14 @@ extension HeadlessPeer {
         arrival: Arrival
     ) {
         let now = arrival.peer
-        let isNew = unsafe stream.receive(
+        let outcome = unsafe stream.receive(
             number: number,
             timestamp: timestamp,
             payload: payload,
             isRecovered: isRecovered,
             at: now
         )
-        guard isNew, unsafe !payload.isEmpty else { return }
+        guard outcome != .useless, unsafe !payload.isEmpty else { return }
         var isKeyFrame = false
         if stream.isVideo, let keyFrame = unsafe VP8Descriptor(RawSpan(_unsafeBytes: payload))?.keyFrame {
             isKeyFrame = true
@@ -65,7 +65,7 @@ extension HeadlessPeer {
         }
         self.noteMedia(at: now, isKeyFrame: isKeyFrame)
         // What was asked for again, or is older than the stream (a cached key frame), was late by design.
-        if !isRecovered, let made = unsafe PacketStamp.read(payload), made >= stream.firstArrival ?? .zero {
+        if outcome == .new, let made = unsafe PacketStamp.read(payload), made >= stream.firstArrival ?? .zero {
             self.latency.histogram.record(nanoseconds: (arrival.machine - made).count)
         }
     }

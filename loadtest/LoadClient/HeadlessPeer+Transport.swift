@@ -18,6 +18,8 @@ extension HeadlessPeer {
             unsafe self.receiveRTP(UnsafeRawBufferPointer(rebasing: datagram[0..<length]), arrival: arrival)
         case .rtcp(let length):
             unsafe self.receiveRTCP(UnsafeRawBufferPointer(rebasing: datagram[0..<length]), at: now, into: &egress)
+        case .dropped(.replayed): self.report.packetsDuplicated += 1
+        case .dropped(.authentication): self.report.packetsUnreadable += 1
         default: break
         }
         self.drain(at: now, into: &egress)
@@ -40,10 +42,15 @@ extension HeadlessPeer {
     /// Takes off the link what has come to its end.
     private func deliverHeld(at now: Instant, into egress: inout LoopEgress) {
         guard let link = self.link else { return }
+        var isSending = false
         while let entry = link.takeForServer(at: now) {
             unsafe egress.send(UnsafeRawBufferPointer(link.bytes(of: entry)), from: self.descriptor, to: entry.address)
+            self.latency.lateness.record(nanoseconds: (egress.now - entry.arrival).count)
             link.release(entry)
+            isSending = true
         }
+        // The packets carry the time at which the link let them go.
+        if isSending { egress.flush() }
         while let entry = link.takeFromServer(at: now) {
             unsafe self.receive(
                 link.bytes(of: entry),

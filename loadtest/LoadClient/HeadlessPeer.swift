@@ -46,9 +46,10 @@ final class HeadlessPeer {
     private let certificate: DTLSCertificate
     let startedAt: Instant
 
-    /// Where the loop collects how long the packets of a group took.
+    /// Where the loop collects how long the packets of a group took, and how late they left.
     final class LatencySink {
         var histogram = LatencyHistogram()
+        var lateness = LatencyHistogram()
     }
 
     /// When a datagram came.
@@ -178,6 +179,8 @@ final class HeadlessPeer {
         totals.peers += 1
         if self.isConnected { totals.connected += 1 }
         if self.report.end != nil, !self.report.hasLeft { totals.failed += 1 }
+        totals.packetsDuplicated += self.report.packetsDuplicated
+        totals.packetsUnreadable += self.report.packetsUnreadable
         totals.packetsSent += self.report.packetsSent
         totals.bytesSent += self.report.bytesSent
         totals.keyFrameRequests += self.report.keyFrameRequests

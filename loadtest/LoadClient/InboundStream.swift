@@ -13,6 +13,9 @@ final class InboundStream {
     private var highest: Int64 = .min
     private(set) var reception: ReceptionStatistics
     private(set) var nacks = NACKGenerator()
+    private var asked = AskedNumbers()
+    /// Packets that came again as they were, without RTX, because they were asked for.
+    private var repeatedCount: Int64 = 0
     private var lastArrival: Instant?
     /// When the first packet came, since it flows. Older ones come out of the server's key-frame cache.
     private(set) var firstArrival: Instant?
@@ -32,35 +35,51 @@ final class InboundStream {
         self.reception = ReceptionStatistics(clockRate: clockRate)
     }
 
+    /// What became of a packet.
+    enum Outcome {
+        /// It came by itself.
+        case new
+        /// It was lost, and was sent again.
+        case repaired
+        /// It was there already, or nobody waits for it any more.
+        case useless
+    }
+
     /// Takes a packet, or one that a retransmission brought.
-    /// - Returns: whether it is new.
     func receive(
         number: SequenceNumber,
         timestamp: UInt32,
         payload: UnsafeRawBufferPointer,
         isRecovered: Bool,
         at now: Instant
-    ) -> Bool {
+    ) -> Outcome {
         let sequence = isRecovered ? self.unwrapper.peek(number) : self.unwrapper.unwrap(number)
         if isRecovered {
             guard self.asksAgain, self.nacks.received(sequence, isRecovered: true, at: now) == .filled else {
-                return false
+                return .useless
             }
             self.reception.recovered(byteCount: payload.count)
             self.report.packetsRecovered += 1
+            if unsafe payload.isEmpty { self.report.packetsPadding += 1 }
+            return .repaired
+        }
+        self.reception.received(sequence: sequence, timestamp: timestamp, arrival: now, byteCount: payload.count)
+        if self.asksAgain { _ = self.nacks.received(sequence, isRecovered: false, at: now) }
+        let isRepeated = sequence < self.highest && self.asked.contains(sequence)
+        if isRepeated {
+            self.repeatedCount += 1
+            self.report.packetsRecovered += 1
         } else {
-            self.reception.received(sequence: sequence, timestamp: timestamp, arrival: now, byteCount: payload.count)
-            if self.asksAgain { _ = self.nacks.received(sequence, isRecovered: false, at: now) }
             if sequence < self.highest { self.report.packetsOutOfOrder += 1 }
-            self.highest = max(self.highest, sequence)
             self.report.packetsReceived += 1
             self.report.bytesReceived += UInt64(payload.count)
-            if let lastArrival { self.report.longestGap = max(self.report.longestGap, now - lastArrival) }
-            self.lastArrival = now
-            if self.firstArrival == nil { self.firstArrival = now }
         }
+        self.highest = max(self.highest, sequence)
+        if let lastArrival { self.report.longestGap = max(self.report.longestGap, now - lastArrival) }
+        self.lastArrival = now
+        if self.firstArrival == nil { self.firstArrival = now }
         if unsafe payload.isEmpty { self.report.packetsPadding += 1 }
-        return true
+        return isRepeated ? .repaired : .new
     }
 
     func setState(_ state: StreamReport.State, at now: Instant) {
@@ -90,6 +109,7 @@ final class InboundStream {
     /// Numbers to ask for now.
     func collectMissing(at now: Instant, into output: inout MutableSpan<SequenceNumber>) -> Int {
         let count = self.nacks.collect(at: now, roundTripTime: .milliseconds(50), into: &output)
+        for index in 0..<count { self.asked.note(self.unwrapper.peek(output[index])) }
         // A frame with a hole that nobody fills: the decoder waits for a key frame.
         if self.isVideo, self.nacks.abandonedCount > self.abandonedBefore { self.needsKeyFrame = true }
         self.abandonedBefore = self.nacks.abandonedCount
@@ -120,7 +140,8 @@ final class InboundStream {
         totals.pictures[self.isAlive(at: now) ? self.report.height : 0, default: 0] += 1
     }
 
-    var lostCount: Int64 { self.reception.lostCount }
+    /// That did not come by themselves: RTCP counts one that was sent again as it was as received.
+    var lostCount: Int64 { self.reception.lostCount + self.repeatedCount }
     var abandonedCount: UInt64 { self.nacks.abandonedCount }
     func isAlive(at now: Instant) -> Bool { self.lastArrival.map { now - $0 < .seconds(1) } ?? false }
 }

@@ -12,6 +12,8 @@ package struct LoadTotals: Sendable, Equatable {
     package var packetsRecovered: UInt64 = 0
     package var packetsAbandoned: UInt64 = 0
     package var packetsOutOfOrder: UInt64 = 0
+    package var packetsDuplicated: UInt64 = 0
+    package var packetsUnreadable: UInt64 = 0
     package var packetsSent: UInt64 = 0
     package var bytesSent: UInt64 = 0
     package var keyFrameRequests: UInt64 = 0
@@ -31,6 +33,8 @@ package struct LoadTotals: Sendable, Equatable {
         left.packetsRecovered += right.packetsRecovered
         left.packetsAbandoned += right.packetsAbandoned
         left.packetsOutOfOrder += right.packetsOutOfOrder
+        left.packetsDuplicated += right.packetsDuplicated
+        left.packetsUnreadable += right.packetsUnreadable
         left.packetsSent += right.packetsSent
         left.bytesSent += right.bytesSent
         left.keyFrameRequests += right.keyFrameRequests
@@ -47,6 +51,8 @@ package struct LoadTotals: Sendable, Equatable {
         difference.packetsRecovered &-= earlier.packetsRecovered
         difference.packetsAbandoned &-= earlier.packetsAbandoned
         difference.packetsOutOfOrder &-= earlier.packetsOutOfOrder
+        difference.packetsDuplicated &-= earlier.packetsDuplicated
+        difference.packetsUnreadable &-= earlier.packetsUnreadable
         difference.packetsSent &-= earlier.packetsSent
         difference.bytesSent &-= earlier.bytesSent
         difference.keyFrameRequests &-= earlier.keyFrameRequests
@@ -61,6 +67,8 @@ package struct LoadSample: Sendable {
         package var totals = LoadTotals()
         /// Since the last sample.
         package var latency = LatencyHistogram()
+        /// Of what publishers send, and links deliver, behind its time; since the last sample.
+        package var lateness = LatencyHistogram()
 
         package init() {}
     }
@@ -69,9 +77,11 @@ package struct LoadSample: Sendable {
     package var groups: [Group] = []
     /// CPU time of the loops' threads since they began, in seconds.
     package var cpuSeconds = 0.0
-    /// Datagrams that the kernel would not take.
+    /// For how long they could have run and had no core, in seconds.
+    package var waitSeconds = 0.0
+    /// Datagrams that the kernel would not send: the port at the other end is closed, or there is no way to it.
     package var refusedDatagrams: UInt64 = 0
-    /// Datagrams that came and found their socket's buffer full: lost by this machine, not by the server.
+    /// Datagrams that found their socket's buffer full, coming or going: lost by this machine, not by the server.
     package var overflownDatagrams: UInt64 = 0
 
     package init() {}
@@ -81,8 +91,10 @@ package struct LoadSample: Sendable {
         for (index, group) in other.groups.enumerated() {
             self.groups[index].totals += group.totals
             self.groups[index].latency.merge(group.latency)
+            self.groups[index].lateness.merge(group.lateness)
         }
         self.cpuSeconds += other.cpuSeconds
+        self.waitSeconds += other.waitSeconds
         self.refusedDatagrams += other.refusedDatagrams
         self.overflownDatagrams += other.overflownDatagrams
     }
@@ -93,6 +105,7 @@ package struct LoadSample: Sendable {
         for group in self.groups {
             sum.totals += group.totals
             sum.latency.merge(group.latency)
+            sum.lateness.merge(group.lateness)
         }
         return sum
     }

@@ -13,6 +13,9 @@ struct LoopEgress: ~Copyable {
     /// Of the newest slot: what a peer sends at a time leaves together.
     private var lastDescriptor: CInt = -1
     private var lastAddress = TransportAddress(high: 0, low: 0, port: 0)
+    /// Datagrams for which the socket had no room.
+    private(set) var overflownCount: UInt64 = 0
+    /// Datagrams that the kernel would not send: the port at the other end is closed, or there is no way to it.
     private(set) var refusedCount: UInt64 = 0
     /// The wall clock of sender reports.
     let clock: NTPAnchor
@@ -24,6 +27,9 @@ struct LoopEgress: ~Copyable {
     }
 
     deinit { unsafe cl_send_batch_free(self.batch) }
+
+    /// The time, now and not at the beginning of the loop's turn.
+    var now: Instant { Instant(nanoseconds: cl_monotonic_nanoseconds()) }
 
     mutating func nextSlot() -> UnsafeMutableRawBufferPointer {
         if self.count == Self.slotCount { self.flush() }
@@ -57,7 +63,8 @@ struct LoopEgress: ~Copyable {
         guard self.count > 0 else { return }
         var result = cl_send_result()
         unsafe cl_send(self.batch, &result)
-        self.refusedCount += UInt64(result.refused) + UInt64(result.no_room)
+        self.overflownCount += UInt64(result.no_room)
+        self.refusedCount += UInt64(result.refused)
         self.count = 0
     }
 }

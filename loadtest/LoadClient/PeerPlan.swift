@@ -14,6 +14,8 @@ package struct PeerPlan: Sendable {
     package var seed: UInt64 = 0
     /// Whose sums it counts in, from 0.
     package var group = 0
+    /// When its packets leave; `nil` = counted from when it is connected.
+    package var phase: PublishingPhase?
     /// Whether nothing is to be expected on an m-line before the signalling has said so.
     package var bindsLater = false
     /// Whether the kernel may hand over as one what left the server as one message (UDP_GRO).

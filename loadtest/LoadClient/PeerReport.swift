@@ -20,6 +20,10 @@ package struct PeerReport: Sendable, Equatable {
     /// Closed by us.
     package var hasLeft = false
     package var streams: [StreamReport] = []
+    /// That came twice, or so late that the replay window had passed (RFC 3711 §3.3.2).
+    package var packetsDuplicated: UInt64 = 0
+    /// That did not open with the session's keys.
+    package var packetsUnreadable: UInt64 = 0
     package var packetsSent: UInt64 = 0
     package var bytesSent: UInt64 = 0
     /// PLI and FIR that the server sent to this publisher.

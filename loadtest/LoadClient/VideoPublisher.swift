@@ -27,10 +27,12 @@ final class VideoPublisher {
     private(set) var nextFrame = Instant.zero
     private var random = RandomSource.system
     private let firstTimestamp: UInt32
+    private let phase: PublishingPhase?
 
-    init(_ profile: VideoProfile, mid: String) {
+    init(_ profile: VideoProfile, mid: String, phase: PublishingPhase?) {
         self.profile = profile
         self.mid = mid
+        self.phase = phase
         var random = RandomSource.system
         self.firstTimestamp = UInt32.random(in: .min ... .max, using: &random)
     }
@@ -65,11 +67,12 @@ final class VideoPublisher {
         }
     }
 
-    /// The timestamp of the frame that is due; `nil` when none is.
-    func takeDueFrame(at now: Instant) -> UInt32? {
+    /// The timestamp of the frame that is due, and since when it is; `nil` when none is.
+    func takeDueFrame(at now: Instant) -> (timestamp: UInt32, due: Instant)? {
         guard self.section != nil, now >= self.nextFrame else { return nil }
-        let start = self.startedAt ?? now
-        self.startedAt = start
+        let start = self.startedAt ?? self.begin(at: now)
+        guard now >= self.nextFrame else { return nil }
+        let due = self.nextFrame
         let timestamp =
             self.firstTimestamp
             &+ UInt32(
@@ -78,8 +81,24 @@ final class VideoPublisher {
         self.frameCount += 1
         self.nextFrame = start + Nanoseconds(self.frameCount * 1_000_000_000 / Int64(self.profile.framesPerSecond))
         // A process that was held up does not send a second's frames at once.
-        if now - self.nextFrame > .seconds(1) { self.startedAt = now + Nanoseconds(-(self.nextFrame - start).count) }
-        return timestamp
+        if now - self.nextFrame > .seconds(1) {
+            let resumed = self.aligned(now)
+            self.startedAt = resumed + Nanoseconds(-(self.nextFrame - start).count)
+            self.nextFrame = resumed
+        }
+        return (timestamp, due)
+    }
+
+    private func aligned(_ now: Instant) -> Instant {
+        let interval = Nanoseconds(1_000_000_000 / Int64(self.profile.framesPerSecond))
+        return self.phase?.next(from: now, interval: interval) ?? now
+    }
+
+    private func begin(at now: Instant) -> Instant {
+        let start = self.aligned(now)
+        self.startedAt = start
+        self.nextFrame = start
+        return start
     }
 
     func remember(_ packet: Sent, layer: Int) {

@@ -9,6 +9,8 @@ struct Runner {
     let search: SearchOptions
     /// Of scenarios: with more than one, the files of reports have their names.
     let count: Int
+    /// Files that this process may have open.
+    let files: Int
 
     /// - Returns: whether all limits were kept; with `--find-limit`, whether any load kept them.
     func run(_ scenario: Scenario, number: Int) async throws -> Bool {
@@ -27,11 +29,16 @@ struct Runner {
             try self.write(text: report.text, json: report.json(), html: report.html, scenario, number)
             return report.passed
         }
+        let raised = try self.search.raised(for: scenario)
+        let most = min(max(self.search.most, 1), 100_000)
+        let largest = raised.largest(most, in: scenario, files: self.files)
         let found = try await FoundLimit.find(
             scenario,
-            raising: self.search.raised(for: scenario),
-            to: min(max(self.search.most, 1), 100_000),
+            raising: raised,
+            to: largest,
+            bound: largest < most ? "\(self.files) open files allow no more here" : "--most is \(most)",
             steps: min(max(self.search.steps, 1), 64),
+            onStep: { step in if shows { display.note(step.text(raised)) } },
             run: runOnce
         )
         try self.write(text: found.text, json: found.json(), html: found.html, scenario, number)

@@ -88,14 +88,19 @@ struct SluiceLoad: AsyncParsableCommand {
         }
         let files = ProcessLimits.raiseOpenFiles()
         for scenario in scenarios {
-            let needed = scenario.sessions * (scenario.transport == .websocket ? 2 : 1) + 300
-            guard needed <= files else {
+            guard scenario.openFiles <= files else {
                 throw UsageError(
-                    "\(scenario.name) needs some \(needed) open files, and \(files) are allowed: raise ulimit -n"
+                    "\(scenario.name) needs some \(scenario.openFiles) open files, and \(files) are allowed: raise ulimit -n"
                 )
             }
         }
-        let runner = Runner(target: target, output: self.output, search: self.search, count: scenarios.count)
+        let runner = Runner(
+            target: target,
+            output: self.output,
+            search: self.search,
+            count: scenarios.count,
+            files: files
+        )
         var passed = true
         for (index, scenario) in scenarios.enumerated() {
             if try await runner.run(scenario, number: index) == false { passed = false }

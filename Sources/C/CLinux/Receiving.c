@@ -39,6 +39,8 @@ struct cl_receive_batch {
     // Of each message: the size of its datagrams, 0 = it is one.
     int *segment_sizes;
     struct cl_received *received;
+    // In use since the last cl_receive.
+    int message_count, datagram_count;
     uint32_t overflow;
 };
 
@@ -138,23 +140,31 @@ static int take_apart(cl_receive_batch *batch, int index, struct cl_received *ou
 }
 
 int cl_receive(int fd, cl_receive_batch *batch) {
-    for (int i = 0; i < batch->count; i++) {
+    batch->message_count = 0;
+    batch->datagram_count = 0;
+    // The kernel sends the count only with a drop: without one, the last value would be another socket's.
+    batch->overflow = 0;
+    return cl_receive_more(fd, batch);
+}
+
+int cl_receive_more(int fd, cl_receive_batch *batch) {
+    int first = batch->message_count;
+    if (first == batch->count) return batch->datagram_count;
+    for (int i = first; i < batch->count; i++) {
         // The kernel writes these lengths back, so they are set anew each time.
         batch->messages[i].msg_hdr.msg_namelen = sizeof batch->sources[i];
         batch->messages[i].msg_hdr.msg_control = batch->control[i];
         batch->messages[i].msg_hdr.msg_controllen = sizeof batch->control[i];
     }
-    // The kernel sends the count only with a drop: without one, the last value would be another socket's.
-    batch->overflow = 0;
-    int received = recvmmsg(fd, batch->messages, batch->count, MSG_DONTWAIT, NULL);
-    if (received < 0) return -errno;
+    int received = recvmmsg(fd, batch->messages + first, batch->count - first, MSG_DONTWAIT, NULL);
+    if (received < 0) return first > 0 ? batch->datagram_count : -errno;
     int64_t offset = cl_monotonic_nanoseconds() - cl_realtime_nanoseconds();
-    int datagrams = 0;
-    for (int i = 0; i < received; i++) {
+    for (int i = first; i < first + received; i++) {
         read_control(batch, i, offset);
-        datagrams += take_apart(batch, i, &batch->received[datagrams]);
+        batch->datagram_count += take_apart(batch, i, &batch->received[batch->datagram_count]);
     }
-    return datagrams;
+    batch->message_count += received;
+    return batch->datagram_count;
 }
 
 uint8_t *cl_receive_bytes(cl_receive_batch *batch, int index) { return batch->received[index].bytes; }

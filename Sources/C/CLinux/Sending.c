@@ -18,14 +18,6 @@
 // Room for UDP_SEGMENT, and for IP_TOS or IPV6_TCLASS.
 #define CONTROL_BYTES (CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(int)))
 
-struct cl_send_slot {
-    // Where it lies in the batch's memory.
-    int start;
-    int length;
-    // The next slot for the same destination, -1 = none.
-    int next;
-};
-
 // The slots of one destination, in order.
 struct chain {
     int first;
@@ -48,7 +40,7 @@ struct message {
 struct cl_send_batch {
     int segmentation;
     uint8_t *bytes;
-    struct cl_send_slot *slots;
+    cl_send_slot *slots;
     struct chain *chains;
     int chain_count;
     struct mmsghdr *headers;
@@ -97,15 +89,9 @@ int cl_can_segment(int fd) {
     return getsockopt(fd, SOL_UDP, UDP_SEGMENT, &size, &length) == 0;
 }
 
-uint8_t *cl_send_bytes(cl_send_batch *batch, int index) { return batch->bytes + batch->slots[index].start; }
+cl_send_memory cl_send_memory_of(const cl_send_batch *batch) { return (cl_send_memory){batch->bytes, batch->slots}; }
 
-/// Ends slot `index`; the next one begins right behind it, so that what leaves together lies together.
-static void end_slot(cl_send_batch *batch, int index, int length) {
-    struct cl_send_slot *slot = &batch->slots[index];
-    slot->length = length;
-    slot->next = -1;
-    slot[1].start = slot->start + length;
-}
+uint8_t *cl_send_bytes(cl_send_batch *batch, int index) { return cl_send_memory_bytes(cl_send_memory_of(batch), index); }
 
 void cl_send_begin(cl_send_batch *batch, int index, int fd, const cl_address *to, int length) {
     struct chain *chain = &batch->chains[batch->chain_count++];
@@ -113,14 +99,21 @@ void cl_send_begin(cl_send_batch *batch, int index, int fd, const cl_address *to
     chain->socket = fd;
     chain->ecn = 0;
     chain->address_length = cl_to_sockaddr(to, &chain->destination);
-    end_slot(batch, index, length);
+    cl_send_memory_end(cl_send_memory_of(batch), index, length);
 }
 
 void cl_send_mark(cl_send_batch *batch, int ecn) { batch->chains[batch->chain_count - 1].ecn = ecn & 3; }
 
 void cl_send_append(cl_send_batch *batch, int index, int previous, int length) {
-    batch->slots[previous].next = index;
-    end_slot(batch, index, length);
+    cl_send_memory_append(cl_send_memory_of(batch), index, previous, length);
+}
+
+void cl_send_take_back(cl_send_batch *batch, int previous) {
+    if (previous >= 0) {
+        batch->slots[previous].next = -1;
+    } else {
+        batch->chain_count -= 1;
+    }
 }
 
 /// Puts one more thing to say to the kernel behind what `header` has of them. `room` is the start of them all.
@@ -151,7 +144,7 @@ static int make_message(cl_send_batch *batch, struct chain *chain, int first, in
     struct iovec *vectors = &batch->vectors[*vector];
     int vector_count = 0;
     while (slot >= 0) {
-        const struct cl_send_slot *part = &batch->slots[slot];
+        const cl_send_slot *part = &batch->slots[slot];
         int length = part->length;
         if (segments > 0 && (length > size || total + length > MAX_MESSAGE_BYTES || segments == MAX_SEGMENTS)) break;
         if (part->start == end) {

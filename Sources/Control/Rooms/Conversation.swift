@@ -21,6 +21,9 @@ struct Conversation {
     /// Those who spoke lately, as of the last `update`.
     private var previous: Set<ParticipantID> = []
     private var leader: ParticipantID?
+    /// Roles may be others than the worker was told.
+    private var hasNewRoles = false
+    private var heardAt: Instant?
 
     /// What everybody was last told.
     var toldSpeakers: [SpeakerLevel] = []
@@ -29,6 +32,7 @@ struct Conversation {
     var roles: [ParticipantID: SpeechRole] = [:]
 
     mutating func heard(_ participant: ParticipantID, level: UInt8, at now: Instant) {
+        self.heardAt = now
         self.speakers.report(participant, level: level, at: now)
         let loudAt = level < Self.threshold ? now : self.voices[participant]?.loudAt
         self.voices[participant] = Voice(level: level, loudAt: loudAt)
@@ -40,11 +44,13 @@ struct Conversation {
         self.voices[participant] = nil
         self.roles[participant] = nil
         self.previous.remove(participant)
+        self.hasNewRoles = true
     }
 
     /// Returns whether there is somebody new among those who spoke last.
     mutating func update(at now: Instant) -> Bool {
-        self.speakers.update(at: now)
+        guard self.speakers.update(at: now) else { return false }
+        self.hasNewRoles = true
         let recent = self.speakers.speakers
         // The leader is first and so the last to be entered: of two that began together it spoke last.
         let begun = recent.reversed().filter { id in
@@ -74,8 +80,26 @@ struct Conversation {
         return self.previous.contains(participant) ? .recent : .silent
     }
 
+    /// Those who have another role than the worker was told, which it is told now.
+    mutating func takeNewRoles() -> [(participant: ParticipantID, role: SpeechRole)] {
+        guard self.hasNewRoles else { return [] }
+        self.hasNewRoles = false
+        var changed: [(participant: ParticipantID, role: SpeechRole)] = []
+        let silenced = self.roles.keys.filter { self.role(of: $0) == .silent }.sorted { $0.value < $1.value }
+        for id in silenced + self.speakers.speakers {
+            let role = self.role(of: id)
+            guard role != self.roles[id] ?? .silent else { continue }
+            self.roles[id] = role == .silent ? nil : role
+            changed.append((id, role))
+        }
+        return changed
+    }
+
     /// Whether time alone will change something.
     var needsTime: Bool { !self.previous.isEmpty }
+
+    /// Whether reports of the worker move it on, which come every 100 ms as long as anybody sends sound.
+    func isFed(at now: Instant) -> Bool { self.heardAt.map { now - $0 < .milliseconds(250) } ?? false }
 
     /// 10^(level / -20) in steps of 1 dB, to three digits.
     private static func linear(_ level: UInt8) -> Double {

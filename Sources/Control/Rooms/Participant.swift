@@ -31,6 +31,8 @@ final class Participant {
     var quality = QualityMonitor()
     /// By the audio track that is published.
     var audioAdvice: [TrackID: AudioAdvice] = [:]
+    /// The whole points of its quality that the others were last told of; `nil` while it publishes nothing.
+    var toldQuality: Double?
     /// Whether it was told how the others' connections are.
     var hasHeardQualities = false
     /// When the others were last told of new metadata, and whether there is some that they were not told of.

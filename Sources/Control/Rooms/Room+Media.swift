@@ -55,9 +55,10 @@ extension Room {
     private static let smallRoom = 4
 
     /// Measures everybody's connection, once a second. Everybody is told of their own; of the others' each second in a
-    /// small room, else when they change by more than half a point, and once after joining.
+    /// small room, else of those who publish: when they change by more than half a point, and once after joining. What
+    /// hundreds of listeners are told of each other would grow with their square, and nobody sees it.
     func reportQuality() async {
-        var news: Set<ParticipantID> = []
+        var news: [ParticipantID] = []
         let sessions = self.order.compactMap { self.participants[$0]?.negotiation?.session }
         let measured = await self.worker.statistics(of: sessions)
         let recorders = ["in", "out"].map { Recorder(label: "sluice_quality_score", dimensions: [("direction", $0)]) }
@@ -65,19 +66,21 @@ extension Room {
             guard let participant = self.participants[id], let session = participant.negotiation?.session,
                 let statistics = measured[session]
             else { continue }
-            let previous = participant.quality.score
             participant.quality.update(statistics)
             guard let score = participant.quality.score else { continue }
             for (recorder, part) in zip(recorders, [score.uplink, score.downlink]) {
                 if let part { recorder.record(part.score) }
             }
-            if !participant.isHidden, previous?.score.rounded() != score.score.rounded() { news.insert(id) }
+            let told = self.publishes(id) && !participant.isHidden ? score.score.rounded() : nil
+            if told != nil, told != participant.toldQuality { news.append(id) }
+            participant.toldQuality = told
             participant.tell(.quality(id, score))
             self.adviseAudioBitrate(participant, roundTripTime: score.roundTripTime)
         }
+        let all = self.participants.count <= Self.smallRoom ? self.order : self.order.filter { self.publishes($0) }
         for listener in self.participants.values where !listener.isHidden {
             let isToldAll = !listener.hasHeardQualities || self.participants.count <= Self.smallRoom
-            let subjects = isToldAll ? self.order : Array(news)
+            let subjects = isToldAll ? all : news
             listener.hasHeardQualities = true
             for id in subjects where id != listener.id {
                 guard let subject = self.participants[id], !subject.isHidden, let score = subject.quality.score else {
@@ -87,6 +90,8 @@ extension Room {
             }
         }
     }
+
+    private func publishes(_ id: ParticipantID) -> Bool { self.published[id]?.isEmpty == false }
 
     private func adviseAudioBitrate(_ participant: Participant, roundTripTime: Double?) {
         for track in self.tracks(of: participant.id) where track.info.kind == .audio {

@@ -22,6 +22,7 @@ extension Room {
     private func tellMetadata(of participant: Participant, at now: Instant) {
         guard participant.hasUntoldMetadata else { return }
         if let last = participant.metadataToldAt, now - last < Self.metadataInterval {
+            self.hasUntoldMetadata = true
             self.pulses.request(for: self)
             return
         }
@@ -33,9 +34,12 @@ extension Room {
     func pulse(at now: Instant) async {
         await self.enter()
         defer { self.leaveTurn() }
-        for id in self.order {
-            if let participant = self.participants[id] { self.tellMetadata(of: participant, at: now) }
+        if self.hasUntoldMetadata {
+            self.hasUntoldMetadata = false
+            for id in self.order {
+                if let participant = self.participants[id] { self.tellMetadata(of: participant, at: now) }
+            }
         }
-        await self.conversationGoesOn(at: now)
+        await self.conversationGoesOnInSilence(at: now)
     }
 }

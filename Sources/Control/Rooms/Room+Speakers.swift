@@ -18,6 +18,15 @@ extension Room {
         await self.conversationGoesOn(at: now)
     }
 
+    /// Lets pauses become long, and speakers leave those who spoke lately, when nobody sends any more.
+    func conversationGoesOnInSilence(at now: Instant) async {
+        if self.conversation.isFed(at: now) {
+            self.pulses.request(for: self)
+        } else {
+            await self.conversationGoesOn(at: now)
+        }
+    }
+
     /// Tells everybody and the worker what has changed.
     func conversationGoesOn(at now: Instant) async {
         let hasNewSpeaker = self.conversation.update(at: now)
@@ -44,10 +53,7 @@ extension Room {
     }
 
     private func tellRoles() async {
-        for id in self.order {
-            let role = self.conversation.role(of: id)
-            guard role != self.conversation.roles[id] ?? .silent else { continue }
-            self.conversation.roles[id] = role == .silent ? nil : role
+        for (id, role) in self.conversation.takeNewRoles() {
             for track in self.tracks(of: id) where track.info.kind == .video {
                 await self.worker.setSpeechRole(role, for: track.source)
             }

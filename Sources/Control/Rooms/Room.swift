@@ -26,6 +26,8 @@ package actor Room {
     /// The tracks by where they come from.
     var sources: [PublishedTrack: TrackID] = [:]
     var conversation = Conversation()
+    /// Somebody's new metadata waits for its time.
+    var hasUntoldMetadata = false
     /// What the operator has set for this room alone; outlives a reload.
     var ownLastN: Int??
     var emptySince: Instant?

@@ -8,6 +8,7 @@ struct SignallingContext: Sendable {
     let accessControl: AccessControl
     let settings: LiveSettings
     let joins = AddressLimiter()
+    let told = ToldEvents()
     /// By identity.
     let iceServers: @Sendable (String) -> [ICEServer]
     let version: String

@@ -70,11 +70,6 @@ package struct ActiveSpeakers<Key: Hashable & Sendable>: Sendable {
         return previous.0 != self.dominant || previous.1 != self.speakers
     }
 
-    /// Whether a participant spoke in the last `recentTime`.
-    package func spokeLately(_ key: Key, at now: Instant) -> Bool {
-        self.indexes[key].map { self.isRecent(self.entries[$0].voice, at: now) } ?? false
-    }
-
     private mutating func listen(to index: Int, at now: Instant) {
         var voice = self.entries[index].voice
         voice.advance(to: now)

@@ -1,4 +1,4 @@
-package import Basics
+public import Basics
 
 /// When a session's next compound RTCP packet is due: the middle interval jittered over 0.5 to 1.5 of itself
 /// (RFC 3550 §6.2 and A.7).
@@ -7,8 +7,8 @@ package import Basics
 /// that is the reduced one of the AVPF profile (RFC 4585 §3.4): one second instead of five, as browsers do.
 /// Without the jitter the reports of a thousand sessions that joined together would leave together for ever.
 @usableFromInline package struct RTCPSchedule: Sendable, BitwiseCopyable {
-    private let interval: Nanoseconds
-    package private(set) var nextDeadline: Instant
+    @usableFromInline let interval: Nanoseconds
+    @usableFromInline package internal(set) var nextDeadline: Instant
 
     /// - Parameter interval: the middle one. The first report is due after half of it (§6.2): a session has nothing to
     ///   report before it is connected, and that time differs between sessions by itself.
@@ -18,7 +18,7 @@ package import Basics
     }
 
     /// Whether a report is due; if so, the next one is scheduled.
-    package mutating func takeDue(at now: Instant, using random: inout some RandomNumberGenerator) -> Bool {
+    @inlinable package mutating func takeDue(at now: Instant, using random: inout some RandomNumberGenerator) -> Bool {
         guard now >= self.nextDeadline else { return false }
         let half = max(self.interval.count / 2, 0)
         self.nextDeadline = now + Nanoseconds(half + Int64.random(in: 0...(half * 2), using: &random))

@@ -161,7 +161,7 @@ public import Basics
     /// What the feedback says of one number.
     /// - Parameter arrivalMicroseconds: on the receiver's clock; `nil` = not received.
     /// - Returns: the packet, once for each change of its state; `nil` for a repetition, or a number not in the window.
-    package mutating func acknowledge(
+    @inline(__always) package mutating func acknowledge(
         _ sequence: SequenceNumber,
         arrivalMicroseconds: Int64?
     ) -> TransportFeedbackSample? {
@@ -174,6 +174,7 @@ public import Basics
         let slot = self.slot(unwrapped)
         var entry = self.entries[slot]
         let before = entry.state
+        let sent = entry.sent(before: self.latest)
         switch (before, arrivalMicroseconds) {
         case (Entry.received, _), (Entry.absent, _), (Entry.lost, nil):
             return nil
@@ -185,14 +186,14 @@ public import Basics
             entry.state = Entry.received
             self.acknowledgedCount += 1
             if self.newestSend == nil || unwrapped > self.newestSequence {
-                self.newestSend = entry.sent(before: self.latest)
+                self.newestSend = sent
                 self.newestSequence = unwrapped
             }
         }
         self.entries[slot] = entry
         return TransportFeedbackSample(
             sequence: unwrapped,
-            sendMicroseconds: entry.sent(before: self.latest),
+            sendMicroseconds: sent,
             arrivalMicroseconds: arrivalMicroseconds,
             byteCount: Int(entry.byteCount),
             untrackedByteCount: Int(entry.untrackedByteCount),

@@ -44,10 +44,11 @@ package import RTP
     /// The first number that no feedback has described yet.
     @usableFromInline var unreported: Int64 = 0
     @usableFromInline var nextFeedback = Instant.distantFuture
-    private var interval = Nanoseconds.milliseconds(100)
+    private let interval: Nanoseconds
     package private(set) var resetCount: UInt64 = 0
 
-    @inlinable package init() {}
+    /// - Parameter interval: from the first packet that is not reported yet to the feedback about it.
+    package init(interval: Nanoseconds = .milliseconds(100)) { self.interval = interval }
 
     /// When `window(at:)` has something to say; `distantFuture` while nothing new has arrived.
     package var nextDeadline: Instant { self.nextFeedback }
@@ -137,15 +138,6 @@ package import RTP
     }
 
     @usableFromInline mutating func schedule(after arrival: Instant) { self.nextFeedback = arrival + self.interval }
-
-    /// Sets how often feedback is sent, from the bitrate that the publisher sends: about 5 % of it, in 50 to 100 ms.
-    package mutating func adaptInterval(to bitrate: Bitrate) {
-        // A feedback packet of ordinary size with its IP, UDP and SRTCP overhead.
-        let feedbackBits: Int64 = 88 * 8
-        let perSecond = max(bitrate.bitsPerSecond / 20, 1)
-        let milliseconds = min(max(feedbackBits * 1_000 / perSecond, 50), 100)
-        self.interval = .milliseconds(milliseconds)
-    }
 
     /// What is to be reported now; `nil` before the deadline or when nothing new has arrived.
     package func window(at now: Instant) -> TransportFeedbackWindow? {

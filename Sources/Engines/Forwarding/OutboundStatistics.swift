@@ -26,10 +26,10 @@ package import RTP
     /// - Parameter clockRate: of the timestamps, in Hz.
     package init(clockRate: UInt32) { self.clockRate = clockRate }
 
-    /// A media packet was sent for the first time.
-    /// - Parameter byteCount: of the payload, without header and padding, as sender reports count it.
-    @inlinable package mutating func sent(byteCount: Int) {
-        self.packetCount &+= 1
+    /// Media packets were sent for the first time.
+    /// - Parameter byteCount: of their payloads, without header and padding, as sender reports count it.
+    @inlinable package mutating func sent(_ count: Int = 1, byteCount: Int) {
+        self.packetCount &+= UInt64(clamping: count)
         self.byteCount &+= UInt64(clamping: byteCount)
     }
 

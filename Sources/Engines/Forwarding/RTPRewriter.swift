@@ -120,6 +120,37 @@ public import Basics
         return RewrittenPacket(sequence: outgoing, timestamp: rewritten, generation: self.generation)
     }
 
+    /// Whether `rewrite` would take a packet in order: as the next of its source, neither late nor far ahead.
+    @inlinable package func isInOrder(source: Int, sequence: Int64) -> Bool {
+        source == self.source && sequence > self.highestSource && sequence - self.highestSource <= Self.windowSize
+    }
+
+    /// `rewrite` for packets that follow the last one by number, all in order: their numbers follow the last one's, their
+    /// timestamps have the offset that it has.
+    ///
+    /// - Parameters:
+    ///   - lastTimestamp: the publisher's, of the last one; those between do not go back.
+    ///   - marker: the last one's.
+    @inlinable package mutating func rewriteNext(
+        _ count: Int,
+        lastTimestamp: UInt32,
+        marker: Bool,
+        at now: Instant
+    ) {
+        var outgoing = self.highestOutgoing
+        for _ in 0..<count {
+            outgoing += 1
+            self.setUsed(outgoing)
+        }
+        self.highestOutgoing = outgoing
+        self.highestSource += Int64(count)
+        self.frameEnded = marker
+        let rewritten = lastTimestamp &+ self.timestampOffset
+        guard Int32(bitPattern: rewritten &- self.lastTimestamp) > 0 else { return }
+        self.lastTimestamp = rewritten
+        self.lastArrival = now
+    }
+
     @usableFromInline mutating func rewriteLate(source: Int, sequence: Int64, timestamp: UInt32) -> RewrittenPacket? {
         guard let run = self.map.run(source: source, sequence: sequence) else { return nil }
         let outgoing = sequence - run.offset

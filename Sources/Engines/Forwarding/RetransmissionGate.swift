@@ -32,7 +32,7 @@ package import Basics
         self.credit = self.burst
     }
 
-    /// A media packet was sent for the first time.
+    /// Media packets, so many bytes in all, were sent for the first time.
     @inlinable package mutating func mediaSent(byteCount: Int) {
         self.credit = min(self.credit &+ Int64(clamping: byteCount) &* 15, self.burst)
     }

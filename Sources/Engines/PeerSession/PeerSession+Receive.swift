@@ -2,7 +2,7 @@ package import Basics
 import DTLS
 import ICE
 import RTP
-import SRTP
+package import SRTP
 
 extension PeerSession {
     /// Takes one datagram. RTP and RTCP are opened in place, in the caller's buffer.
@@ -118,6 +118,11 @@ extension PeerSession {
             rolloverCounter: rolloverCounter,
             into: slot
         ) ?? -1
+    }
+
+    /// Seals several RTP packets where they are to be. Returns whether all were: else none of them may be sent.
+    package mutating func sealRTP(_ packets: UnsafeBufferPointer<UnsealedPacket>) -> Bool {
+        unsafe self.keys?.sender.sealRTP(packets) ?? false
     }
 
     /// What packets are sealed with, as an address to fetch memory by; `nil` before there are keys.

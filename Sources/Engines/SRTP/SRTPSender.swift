@@ -4,7 +4,7 @@
 /// twice with different bytes (RFC 7714 §8.4).
 @safe package struct SRTPSender: ~Copyable {
     package let profile: SRTPProfile
-    private let rtp: SRTPTransform
+    let rtp: SRTPTransform
     private let rtcp: SRTPTransform
     private var rtpBudget: UInt64 = SRTPLimits.rtpPackets
     private var rtcpIndex: UInt32
@@ -41,6 +41,13 @@
     /// Where the cipher keeps the key of RTP, as an address to fetch memory by.
     package mutating func key() -> UnsafeRawPointer? {
         unsafe UnsafeRawPointer(self.rtp.fastKey.pointer ?? self.rtp.cipher.pointer)
+    }
+
+    /// Whether the key may protect so many packets more; they are counted.
+    mutating func takeBudget(_ count: Int) -> Bool {
+        guard self.rtpBudget >= UInt64(count) else { return false }
+        self.rtpBudget &-= UInt64(count)
+        return true
     }
 
     /// Protects one RTP packet (RFC 3711 §3.3, RFC 7714 §8). Never allocates.

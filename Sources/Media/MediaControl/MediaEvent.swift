@@ -45,7 +45,6 @@ package enum SessionEndReason: String, Sendable, Equatable {
     case closedByPeer
     /// The control plane asked for it.
     case closed
-    case internalError
 }
 
 /// One simulcast layer, or the whole track where there is no simulcast.

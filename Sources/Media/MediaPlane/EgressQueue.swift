@@ -39,7 +39,15 @@ package struct EgressQueue: ~Copyable {
         _ bytes: UnsafeRawBufferPointer, _ to: TransportAddress, _ socket: Int, _ isMarked: Bool
     ) -> Void
 
+    /// What was queued when; see `takeBack`.
+    package struct Mark {
+        fileprivate let count: Int
+        fileprivate let byteCount: Int
+        fileprivate let chain: Chain
+    }
+
     private let batch: OpaquePointer
+    private let memory: cl_send_memory
     private var count = 0
     private var byteCount = 0
     /// Counts the flushes: a chain of an earlier batch has left.
@@ -65,6 +73,7 @@ package struct EgressQueue: ~Copyable {
     package init?(descriptors: [CInt], sink: Sink? = nil) {
         guard let batch = unsafe cl_send_batch_make(CInt(Self.slotCount), CInt(Self.slotByteCount)) else { return nil }
         unsafe self.batch = batch
+        unsafe self.memory = unsafe cl_send_memory_of(batch)
         self.descriptors = descriptors
         unsafe self.sink = sink
         self.destinations = []
@@ -79,9 +88,31 @@ package struct EgressQueue: ~Copyable {
     package mutating func nextSlot() -> UnsafeMutableRawBufferPointer {
         if self.count == Self.slotCount { self.flush() }
         return unsafe UnsafeMutableRawBufferPointer(
-            start: cl_send_bytes(self.batch, CInt(truncatingIfNeeded: self.count)),
+            start: cl_send_memory_bytes(self.memory, CInt(truncatingIfNeeded: self.count)),
             count: Self.slotByteCount
         )
+    }
+
+    /// Makes room for so many datagrams, so that their slots stay where they are until all are committed.
+    @inline(__always)
+    package mutating func reserve(_ count: Int) { if Self.slotCount - self.count < count { self.flush() } }
+
+    /// What is queued now, for `takeBack`.
+    ///
+    /// - Parameter chain: of the destination of all that is queued between the two.
+    @inline(__always)
+    package func mark(_ chain: Chain) -> Mark { Mark(count: self.count, byteCount: self.byteCount, chain: chain) }
+
+    /// Forgets what was committed since `mark`, all of it to one destination and nothing flushed.
+    package mutating func takeBack(to mark: Mark, chain: inout Chain) {
+        guard self.count > mark.count else { return }
+        let isNew = mark.chain.batch != self.batchNumber
+        unsafe cl_send_take_back(self.batch, isNew ? -1 : mark.chain.last)
+        if unsafe self.sink != nil { self.destinations.removeLast(self.count - mark.count) }
+        self.sentByteCount &-= UInt64(self.byteCount - mark.byteCount)
+        self.count = mark.count
+        self.byteCount = mark.byteCount
+        chain = mark.chain
     }
 
     /// Queues the first `length` bytes of the slot that `nextSlot` gave.
@@ -94,7 +125,7 @@ package struct EgressQueue: ~Copyable {
         let size = Int32(truncatingIfNeeded: length)
         if unsafe self.sink != nil { self.destinations.append((address, socket, length, chain.isMarked)) }
         if chain.batch == self.batchNumber {
-            unsafe cl_send_append(self.batch, index, chain.last, size)
+            unsafe cl_send_memory_append(self.memory, index, chain.last, size)
             if size > chain.size { chain.size = size } else if size < chain.size { chain.size = 0 }
         } else {
             guard self.begin(index, to: address, socket: socket, length: size, isMarked: chain.isMarked) else { return }
@@ -145,9 +176,13 @@ package struct EgressQueue: ~Copyable {
 
     /// Hands everything to the kernel when it outgrows the cache. Only between destinations: what comes
     /// later for one that has datagrams here leaves in a message of its own.
+    ///
+    /// - Returns: what time it was when the kernel had taken everything; `nil` when nothing was sent, or went elsewhere.
     @inline(__always)
-    package mutating func flushIfLarge() {
-        if self.byteCount >= Self.preferredByteCount || self.count >= Self.preferredCount { self.flush() }
+    package mutating func flushIfLarge() -> Instant? {
+        guard self.byteCount >= Self.preferredByteCount || self.count >= Self.preferredCount else { return nil }
+        self.flush()
+        return unsafe self.sink == nil ? Instant(nanoseconds: cl_monotonic_nanoseconds()) : nil
     }
 
     /// Hands everything to the kernel. What it does not take is dropped and counted: a queue here would only add delay
@@ -158,7 +193,7 @@ package struct EgressQueue: ~Copyable {
             for (index, destination) in self.destinations.enumerated() {
                 unsafe sink(
                     UnsafeRawBufferPointer(
-                        start: cl_send_bytes(self.batch, CInt(truncatingIfNeeded: index)),
+                        start: cl_send_memory_bytes(self.memory, CInt(truncatingIfNeeded: index)),
                         count: destination.length
                     ),
                     destination.address,

@@ -1,5 +1,7 @@
 import Basics
 import Forwarding
+import RTP
+import SRTP
 
 /// Published packets of one receive batch, by layer: all of a run are forwarded to one subscriber before the next
 /// subscriber's turn, so that its state and its keys are in the cache, and its packets leave as one message.
@@ -10,11 +12,37 @@ struct ForwardingBatch: ~Copyable {
     static let packetCount = 256
     static let runCount = 32
 
+    /// A packet as its subscribers see it, in one cache line: `SourcePacket` has many.
+    @safe
     struct Entry {
+        let payload: UnsafeMutableRawPointer?
+        let payloadLength: Int
+        let timestamp: UInt32
+        let paddingRoom: Int32
         /// Bytes of RTP padding that it gets at least, so that the run's packets are of few sizes.
-        var padding = 0
+        var padding: Int32 = 0
         /// The next one of its run, -1 = none.
-        var next = -1
+        var next: Int32 = -1
+        /// How many packets from this one on go the same way to every subscriber; 0 = it has a way of its own.
+        var together: Int32 = 0
+        let headerValue: UInt8
+        let marker: Bool
+        /// It has numbers that each leg writes its own over.
+        let hasNumbers: Bool
+        let flags: FrameInfo.Flags
+        /// Those of the packets behind it that go with it, all together.
+        var flagsBehind: FrameInfo.Flags = []
+
+        init(_ packet: borrowing SourcePacket) {
+            unsafe self.payload = packet.payload.baseAddress
+            self.payloadLength = packet.payloadLength
+            self.timestamp = packet.header.timestamp
+            self.paddingRoom = Int32(truncatingIfNeeded: packet.paddingRoom)
+            self.headerValue = packet.headerValue ?? 0
+            self.marker = packet.header.marker
+            if case .none = packet.payloadDescriptor { self.hasNumbers = false } else { self.hasNumbers = true }
+            self.flags = packet.frame.flags
+        }
     }
 
     /// What came of one layer, in order of arrival.
@@ -33,8 +61,13 @@ struct ForwardingBatch: ~Copyable {
     private let runs: UnsafeMutablePointer<Run>
     private(set) var count = 0
     private(set) var openRuns = 0
+    /// Off: every packet is forwarded by itself.
+    var goesTogether = true
+    /// For one subscriber: what `MediaRouter.forwardTogether` has written headers of.
+    let unsealed: UnsafeMutablePointer<UnsealedPacket>
 
     init() {
+        unsafe self.unsealed = .allocate(capacity: Self.packetCount)
         unsafe self.packets = .allocate(capacity: Self.packetCount)
         unsafe self.entries = .allocate(capacity: Self.packetCount)
         unsafe self.runs = .allocate(capacity: Self.runCount)
@@ -45,6 +78,7 @@ struct ForwardingBatch: ~Copyable {
         unsafe self.packets.deallocate()
         unsafe self.entries.deallocate()
         unsafe self.runs.deallocate()
+        unsafe self.unsealed.deallocate()
     }
 
     /// Keeps a packet until the batch ends. Returns whether there was room.
@@ -54,7 +88,7 @@ struct ForwardingBatch: ~Copyable {
         for number in 0..<self.openRuns {
             let run = unsafe self.runs + number
             guard unsafe run.pointee.track == track, unsafe run.pointee.layer == layer else { continue }
-            unsafe self.entries[run.pointee.last].next = index
+            unsafe self.entries[run.pointee.last].next = Int32(truncatingIfNeeded: index)
             unsafe run.pointee.last = index
             unsafe run.pointee.payloadLength = max(run.pointee.payloadLength, packet.payloadLength)
             return self.keep(packet, at: index)
@@ -74,7 +108,7 @@ struct ForwardingBatch: ~Copyable {
 
     private mutating func keep(_ packet: SourcePacket, at index: Int) -> Bool {
         unsafe (self.packets + index).initialize(to: packet)
-        unsafe (self.entries + index).initialize(to: Entry())
+        unsafe (self.entries + index).initialize(to: Entry(packet))
         self.count += 1
         return true
     }
@@ -122,7 +156,7 @@ struct ForwardingBatch: ~Copyable {
         var smallest = unsafe self.packets[first].payloadLength
         var largest = smallest
         var room = unsafe self.packets[first].paddingRoom
-        var end = unsafe self.entries[first].next
+        var end = unsafe Int(self.entries[first].next)
         while end >= 0 {
             let packet = unsafe self.packets[end]
             let low = min(smallest, packet.payloadLength)
@@ -131,15 +165,93 @@ struct ForwardingBatch: ~Copyable {
             // Of a packet that is alone with its size, no more than its message is worth.
             guard high - low <= min(least, low / 16) else { break }
             (smallest, largest, room) = (low, high, least)
-            end = unsafe self.entries[end].next
+            end = unsafe Int(self.entries[end].next)
         }
         guard largest > smallest else { return end }
         var index = first
         while index != end, index >= 0 {
             let entry = unsafe self.entries + index
-            unsafe entry.pointee.padding = largest - self.packets[index].payloadLength
-            index = unsafe entry.pointee.next
+            unsafe entry.pointee.padding = Int32(truncatingIfNeeded: largest - self.packets[index].payloadLength)
+            index = unsafe Int(entry.pointee.next)
         }
         return end
+    }
+
+    // MARK: What goes together
+
+    /// Finds the packets of a run that go the same way to every subscriber: of one frame, or of audio, one behind the
+    /// other, alike in all that a leg asks of a packet but its size, its timestamp and its bytes.
+    func planTogether(of run: Run) {
+        guard self.goesTogether else { return }
+        var first = run.first
+        while first >= 0 {
+            var last = first
+            var count: Int32 = 1
+            var next = unsafe Int(self.entries[first].next)
+            while next >= 0, self.goes(next, with: last) {
+                count += 1
+                last = next
+                next = unsafe Int(self.entries[next].next)
+            }
+            self.note(count, from: first)
+            first = next
+        }
+    }
+
+    private func note(_ count: Int32, from first: Int) {
+        var flags: FrameInfo.Flags = []
+        var index = first
+        for _ in 1..<count {
+            index = unsafe Int(self.entries[index].next)
+            unsafe flags.formUnion(self.entries[index].flags)
+        }
+        index = first
+        for place in 0..<count {
+            let entry = unsafe self.entries + index
+            unsafe entry.pointee.together = Self.fits(entry.pointee) ? count - place : 0
+            unsafe entry.pointee.flagsBehind = flags
+            index = unsafe Int(entry.pointee.next)
+        }
+    }
+
+    /// With any header and padding that `forwardTogether` gives it, it fits a slot.
+    private static func fits(_ entry: Entry) -> Bool {
+        unsafe entry.payload != nil && entry.payloadLength <= EgressQueue.slotByteCount - Self.largestOverhead
+    }
+
+    private static let largestOverhead = RTPHeaderTemplate.capacity + SourcePacket.largestPadding + 16
+
+    private func goes(_ index: Int, with before: Int) -> Bool {
+        let one = unsafe self.packets + before
+        let other = unsafe self.packets + index
+        // Below 2^31 for as many as there may be.
+        let step = unsafe other.pointee.header.timestamp &- one.pointee.header.timestamp
+        return unsafe other.pointee.sequence == one.pointee.sequence &+ 1 && step < 1 << 20
+            && other.pointee.header.payloadType == one.pointee.header.payloadType
+            && (other.pointee.headerValue == nil) == (one.pointee.headerValue == nil)
+            && other.pointee.frame.frame == one.pointee.frame.frame
+            && !other.pointee.frame.flags.contains(.keyStart)
+            && other.pointee.frame.flags.contains(.descriptor) == one.pointee.frame.flags.contains(.descriptor)
+            && other.pointee.payloadDescriptor.hasNumbers(of: one.pointee.payloadDescriptor)
+            && Self.fits(self.entries[before]) && Self.fits(self.entries[index])
+    }
+}
+
+extension PayloadDescriptor {
+    /// Whether it has the same fields as another, with the same values.
+    fileprivate func hasNumbers(of other: PayloadDescriptor) -> Bool {
+        switch (self, other) {
+        case (.none, .none): true
+        case (.vp8(let one), .vp8(let other)):
+            one.pictureIDOffset == other.pictureIDOffset && one.isPictureIDLong == other.isPictureIDLong
+                && one.pictureID == other.pictureID && one.tl0PicIdxOffset == other.tl0PicIdxOffset
+                && one.tl0PicIdx == other.tl0PicIdx && one.keyIndexOffset == other.keyIndexOffset
+                && one.keyIndex == other.keyIndex
+        case (.vp9(let one), .vp9(let other)):
+            one.pictureIDOffset == other.pictureIDOffset && one.isPictureIDLong == other.isPictureIDLong
+                && one.pictureID == other.pictureID && one.tl0PicIdxOffset == other.tl0PicIdxOffset
+                && one.tl0PicIdx == other.tl0PicIdx
+        default: false
+        }
     }
 }

@@ -4,15 +4,17 @@ import Forwarding
 import MediaControl
 
 /// What a video leg asks of the bandwidth allocator, and what it makes of the answer.
+///
+/// What only reads is inlined: called, it would be handed a copy of the whole leg.
 extension Leg {
     /// What its subscriber is to be sent is decided by bandwidth, and by nothing else.
-    var takesPartInAllocation: Bool {
+    @inline(__always) var takesPartInAllocation: Bool {
         guard unsafe self.track != nil else { return false }
         return self.kind == .video && !self.isPaused && !self.isOnHold
     }
 
     /// pinned 8, screen share 8, active speaker 4, spoke lately 2, visible 1, not visible 0 (forwarding.md).
-    var weight: Float {
+    @inline(__always) var weight: Float {
         guard let track = unsafe self.track, self.preference.maximumWidth != 0, self.preference.maximumHeight != 0
         else { return 0 }
         if let priority = self.preference.priority { return 8 * Float(priority) / 255 }
@@ -47,7 +49,7 @@ extension Leg {
 
     /// The largest layer that is not larger than the subscriber wants; the smallest where all are. Layers whose size is
     /// not known yet count as fitting.
-    private var largestRank: Int {
+    @inline(__always) private var largestRank: Int {
         guard let track = unsafe self.track else { return 0 }
         guard self.preference.maximumWidth != nil || self.preference.maximumHeight != nil else { return .max }
         var allowed = 0
@@ -63,7 +65,7 @@ extension Leg {
     }
 
     /// The highest layer that the subscriber would take if its path carried it; `nil` = none.
-    var highestWantedRank: Int? {
+    @inline(__always) var highestWantedRank: Int? {
         guard self.takesPartInAllocation, self.weight > 0, let track = unsafe self.track else { return nil }
         return unsafe min(self.largestRank, track.pointee.layerCount - 1)
     }
@@ -92,7 +94,7 @@ extension Leg {
         if decision.spatial >= 0 { self.baseRate = self.offeredBaseRates[Int(decision.spatial) & 3] }
     }
 
-    private mutating func noteOffers(_ request: AllocationRequest) {
+    @inline(__always) private mutating func noteOffers(_ request: AllocationRequest) {
         self.offeredTemporal = SIMD4<UInt8>(repeating: 0)
         for index in 0..<request.offerCount {
             let offer = request.offers[index]

@@ -27,6 +27,8 @@ struct Leg: ~Copyable {
     var pauses: UInt8 = 0
     var isPaused: Bool { self.pauses != 0 }
     var isOnHold = false
+    /// It is to be sent what its track has.
+    var takesPackets: Bool { unsafe self.session.pointee.isConnected && self.pauses == 0 && !self.isOnHold }
     /// It negotiated dependency descriptors.
     private(set) var usesDescriptors = false
     /// Of the present binding of a track; no other in this process has it.

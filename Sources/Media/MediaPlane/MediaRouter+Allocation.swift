@@ -27,11 +27,36 @@ extension MediaRouter {
 
     /// Decides about all video legs of a session.
     mutating func allocate(_ session: SessionPointer, _ bandwidth: BandwidthPointer, at now: Instant) {
-        var requests = InlineArray<64, AllocationRequest>(repeating: AllocationRequest(id: 0))
-        var decisions = InlineArray<64, AllocationDecision>(repeating: .nothing(.nothingOffered))
+        // To clear the memory for all that there may be costs more than to decide about the few that most have.
+        if unsafe session.pointee.legs.count <= 6 {
+            var requests = InlineArray<6, AllocationRequest>(repeating: AllocationRequest(id: 0))
+            var decisions = InlineArray<6, AllocationDecision>(repeating: .nothing(.nothingOffered))
+            var memory = requests.mutableSpan
+            var results = decisions.mutableSpan
+            unsafe self.allocate(session, bandwidth, with: &memory, &results, at: now)
+        } else {
+            var requests = InlineArray<64, AllocationRequest>(repeating: AllocationRequest(id: 0))
+            var decisions = InlineArray<64, AllocationDecision>(repeating: .nothing(.nothingOffered))
+            var memory = requests.mutableSpan
+            var results = decisions.mutableSpan
+            unsafe self.allocate(session, bandwidth, with: &memory, &results, at: now)
+        }
+    }
+
+    /// - Parameters:
+    ///   - requests: room for those of all legs that take part.
+    ///   - decisions: the same.
+    private mutating func allocate(
+        _ session: SessionPointer,
+        _ bandwidth: BandwidthPointer,
+        with requests: inout MutableSpan<AllocationRequest>,
+        _ decisions: inout MutableSpan<AllocationDecision>,
+        at now: Instant
+    ) {
+        let limit = min(requests.count, SubscriberBandwidth.maximumTracks)
         var count = 0
         for leg in unsafe Each(session.pointee.legs) {
-            guard count < SubscriberBandwidth.maximumTracks, unsafe leg.pointee.takesPartInAllocation else { continue }
+            guard count < limit, unsafe leg.pointee.takesPartInAllocation else { continue }
             requests[count] = unsafe leg.pointee.allocationRequest(at: now)
             count += 1
         }
@@ -43,13 +68,12 @@ extension MediaRouter {
             audio: audio,
             at: now
         )
-        var results = decisions.mutableSpan
         let summary = unsafe bandwidth.pointee.allocator.allocate(
             requests.span.extracting(first: count),
             estimate: raised,
             audio: audio,
             at: now,
-            into: &results
+            into: &decisions
         )
         let reason = unsafe bandwidth.pointee.allocationReason
         unsafe bandwidth.pointee.allocationReason = .bandwidth

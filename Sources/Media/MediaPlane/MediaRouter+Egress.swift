@@ -74,23 +74,26 @@ extension MediaRouter {
     ///
     /// The padding is not kept with the packet: what is sent again later goes without.
     ///
-    /// - Parameter least: that its run of packets asks for.
+    /// - Parameters:
+    ///   - length: of the payload.
+    ///   - room: bytes behind it that may be written to.
+    ///   - least: that its run of packets asks for.
     /// - Returns: how many bytes.
     @inline(__always)
     func pad(
-        _ packet: UnsafePointer<SourcePacket>,
+        _ payload: UnsafeMutableRawPointer?,
+        length: Int,
+        room: Int,
         by least: Int,
         headerLength: Int,
         in slot: UnsafeMutableRawBufferPointer,
         of session: SessionPointer
     ) -> Int {
-        guard unsafe packet.pointee.paddingRoom > 0 else { return 0 }
-        let length = unsafe headerLength + packet.pointee.payloadLength + least + session.pointee.tagLength
-        let padding = unsafe least + self.egress.padding(for: length, in: session.pointee.chain)
-        guard padding > 0, unsafe padding <= packet.pointee.paddingRoom,
-            let payload = unsafe packet.pointee.payload.baseAddress
-        else { return 0 }
-        let end = unsafe payload + packet.pointee.payloadLength
+        guard room > 0, let payload = unsafe payload else { return 0 }
+        let sealed = unsafe headerLength + length + least + session.pointee.tagLength
+        let padding = unsafe least + self.egress.padding(for: sealed, in: session.pointee.chain)
+        guard padding > 0, padding <= room else { return 0 }
+        let end = unsafe payload + length
         unsafe end.initializeMemory(as: UInt8.self, repeating: 0, count: padding)
         unsafe end.storeBytes(of: UInt8(truncatingIfNeeded: padding), toByteOffset: padding - 1, as: UInt8.self)
         unsafe slot.storeBytes(of: slot[0] | 0x20, as: UInt8.self)

@@ -30,8 +30,13 @@ extension MediaRouter {
         guard self.collected.count > 0 else { return }
         let runCount = self.collected.openRuns
         if runCount > 1 { self.collected.sortRuns() }
-        for number in 0..<runCount { self.collected.planPadding(of: self.collected.run(number)) }
+        for number in 0..<runCount {
+            let run = self.collected.run(number)
+            self.collected.planPadding(of: run)
+            self.collected.planTogether(of: run)
+        }
         let step = runCount == 1 ? 1 : max(1, EgressQueue.preferredCount / self.collected.count)
+        var now = now
         var start = 0
         var isLast = false
         while !isLast {
@@ -39,36 +44,22 @@ extension MediaRouter {
             for number in 0..<runCount {
                 let run = self.collected.run(number)
                 let legs = unsafe run.track.pointee.legs
+                let kind = unsafe run.track.pointee.kind
                 let end = min(start + step, legs.count)
                 if end < legs.count { isLast = false }
                 var position = start
                 while position < end {
-                    unsafe Self.prefetch(legs, after: position)
+                    unsafe Self.prefetch(legs, of: kind, after: position)
                     unsafe self.forward(run, to: legs[position], at: now)
                     position += 1
                 }
             }
             start += step
-            self.egress.flushIfLarge()
+            // A large audience takes many milliseconds. What the last of it is sent must not bear the time of the first:
+            // the estimator would take our own work for delay on the way.
+            if let time = self.egress.flushIfLarge(), time > now { now = time }
         }
         self.collected.removeAll()
-    }
-
-    @inline(__always)
-    private mutating func forward(_ run: ForwardingBatch.Run, to leg: LegPointer, at now: Instant) {
-        var index = run.first
-        while index >= 0 {
-            let entry = unsafe self.collected.entry(index)
-            unsafe self.forward(
-                self.collected.packet(index),
-                to: leg,
-                track: run.track,
-                layer: run.layer,
-                padding: entry.pointee.padding,
-                at: now
-            )
-            index = unsafe entry.pointee.next
-        }
     }
 
     /// Sends one packet to everyone who is to have it.
@@ -95,8 +86,7 @@ extension MediaRouter {
     /// - Parameters:
     ///   - packet: not by value: it is large, and this is done for every subscriber.
     ///   - padding: bytes of RTP padding that it gets at least.
-    @inline(__always)
-    mutating func forward(
+    private mutating func forward(
         _ packet: UnsafeMutablePointer<SourcePacket>,
         to leg: LegPointer,
         track: TrackPointer,
@@ -104,40 +94,61 @@ extension MediaRouter {
         padding: Int,
         at now: Instant
     ) {
-        guard unsafe leg.pointee.session.pointee.isConnected, unsafe !leg.pointee.isPaused,
-            unsafe !leg.pointee.isOnHold
-        else { return }
+        guard unsafe leg.pointee.takesPackets else { return }
+        let rank = unsafe track.pointee.rank(layer: layer)
+        let decision = unsafe self.decide(packet, rank: rank, leg: leg, at: now)
+        unsafe self.carryOut(decision, packet, to: leg, track: track, layer: layer, padding: padding, at: now)
+    }
+
+    /// What to do with a packet, for a subscriber that takes packets.
+    @inline(__always)
+    func decide(
+        _ packet: UnsafeMutablePointer<SourcePacket>,
+        rank: Int,
+        leg: LegPointer,
+        at now: Instant
+    ) -> FrameDecision {
+        guard unsafe leg.pointee.kind == .video else {
+            return FrameDecision(unsafe leg.pointee.rewriter.source == nil ? .switchAndForward : .forward)
+        }
+        let known = unsafe leg.pointee.selector.decideAgain(
+            layer: rank,
+            frame: packet.pointee.frame.frame,
+            flags: packet.pointee.frame.flags,
+            at: now
+        )
+        return unsafe known ?? leg.pointee.selector.decide(layer: rank, packet.pointee.frame, at: now)
+    }
+
+    /// Does with one packet what was decided.
+    ///
+    /// - Parameter padding: bytes of RTP padding that it gets at least.
+    mutating func carryOut(
+        _ decision: FrameDecision,
+        _ packet: UnsafeMutablePointer<SourcePacket>,
+        to leg: LegPointer,
+        track: TrackPointer,
+        layer: Int,
+        padding: Int,
+        at now: Instant
+    ) {
         let rank = unsafe track.pointee.rank(layer: layer)
         let isVideo = unsafe leg.pointee.kind == .video
-        var setsMarker = false
-        var starts = unsafe !isVideo && leg.pointee.rewriter.source == nil
-        if isVideo {
-            let known = unsafe leg.pointee.selector.decideAgain(
-                layer: rank,
-                frame: packet.pointee.frame.frame,
-                flags: packet.pointee.frame.flags,
-                at: now
-            )
-            let decision = unsafe known ?? leg.pointee.selector.decide(layer: rank, packet.pointee.frame, at: now)
-            setsMarker = decision.setsMarker
-            switch decision.action {
-            case .forward: break
-            case .switchAndForward: starts = true
-            case .drop:
-                unsafe self.leaveOut(packet, rank: rank, leg: leg, at: now)
-                return
-            }
-        }
-        if starts {
+        switch decision.action {
+        case .forward: break
+        case .switchAndForward:
             guard unsafe self.switchSource(leg, to: rank, packet, track: track, layer: layer, at: now) else { return }
             if isVideo { unsafe leg.pointee.selector.takeSwitch(to: rank, packet.pointee.frame, at: now) }
             if isVideo { unsafe self.reportSwitch(leg) }
+        case .drop:
+            unsafe self.leaveOut(packet, rank: rank, leg: leg, at: now)
+            return
         }
         let rewritten = unsafe leg.pointee.rewriter.rewrite(
             source: rank,
             sequence: packet.pointee.sequence,
             timestamp: packet.pointee.header.timestamp,
-            marker: packet.pointee.header.marker || setsMarker,
+            marker: packet.pointee.header.marker || decision.setsMarker,
             at: now
         )
         guard let rewritten else { return }
@@ -146,7 +157,7 @@ extension MediaRouter {
             packet,
             from: UnsafePointer(track.pointee.layers + layer),
             generation: rewritten.generation,
-            setsMarker: setsMarker,
+            setsMarker: decision.setsMarker,
             at: now
         )
         unsafe self.admit(packet, rewritten: rewritten, patch: patch, rank: rank, leg: leg, padding: padding, at: now)
@@ -197,10 +208,19 @@ extension MediaRouter {
         let slot = unsafe self.egress.nextSlot()
         guard let layout = unsafe self.writeHeader(packet, rewritten, patch, leg, into: slot, at: now) else { return 0 }
         // The descriptor's continuity fields are changed where the packet lies: each leg writes its own over the last.
-        unsafe packet.pointee.apply(patch)
+        unsafe packet.pointee.apply(patch.payload)
         let padding =
             unsafe leg.pointee.repeatsDatagrams
-            ? 0 : self.pad(packet, by: padding, headerLength: layout.headerLength, in: slot, of: leg.pointee.session)
+            ? 0
+            : self.pad(
+                packet.pointee.payload.baseAddress,
+                length: packet.pointee.payloadLength,
+                room: packet.pointee.paddingRoom,
+                by: padding,
+                headerLength: layout.headerLength,
+                in: slot,
+                of: leg.pointee.session
+            )
         let length = unsafe self.dispatch(
             layout,
             payload: UnsafeRawBufferPointer(
@@ -215,28 +235,41 @@ extension MediaRouter {
         )
         guard length > 0 else { return 0 }
         unsafe leg.pointee.lastTimestamp = rewritten.timestamp
-        if unsafe leg.pointee.repeatsDatagrams {
-            var mark = HeaderMark(outgoing: rewritten.sequence, sendTime: self.sendTime(now).rawValue)
-            let offset = layout.transportSequenceNumberOffset
-            if offset > 0 {
-                mark.transportSequence = unsafe UInt16(slot[offset]) << 8 | UInt16(slot[offset + 1])
-            }
-            unsafe leg.pointee.note(mark)
-        }
-        unsafe self.noteSent(leg, payloadLength: packet.pointee.payloadLength, length: length, at: now)
+        if unsafe leg.pointee.repeatsDatagrams { unsafe self.mark(leg, rewritten.sequence, layout, in: slot, at: now) }
+        unsafe self.noteSent(1, leg, payloadLength: packet.pointee.payloadLength, length: length, at: now)
         return length
     }
 
-    /// A media packet left for the first time.
+    /// Keeps what a packet needs to be sent again as the very same datagram.
     @inline(__always)
-    mutating func noteSent(_ leg: LegPointer, payloadLength: Int, length: Int, at now: Instant) {
-        unsafe leg.pointee.statistics.sent(byteCount: payloadLength)
+    mutating func mark(
+        _ leg: LegPointer,
+        _ sequence: Int64,
+        _ layout: OutgoingHeader.Layout,
+        in slot: UnsafeMutableRawBufferPointer,
+        at now: Instant
+    ) {
+        var mark = HeaderMark(outgoing: sequence, sendTime: self.sendTime(now).rawValue)
+        let offset = layout.transportSequenceNumberOffset
+        if offset > 0 { mark.transportSequence = unsafe UInt16(slot[offset]) << 8 | UInt16(slot[offset + 1]) }
+        unsafe leg.pointee.note(mark)
+    }
+
+    /// Media packets left for the first time.
+    ///
+    /// - Parameters:
+    ///   - payloadLength: bytes of payload of all of them.
+    ///   - length: bytes of UDP payload of all of them.
+    @inline(__always)
+    mutating func noteSent(_ count: Int, _ leg: LegPointer, payloadLength: Int, length: Int, at now: Instant) {
+        unsafe leg.pointee.statistics.sent(count, byteCount: payloadLength)
         unsafe leg.pointee.gate.mediaSent(byteCount: length)
         unsafe leg.pointee.lastSent = now
-        self.counters.packetsOut.add(1, unsafe leg.pointee.kind)
+        self.counters.packetsOut.add(UInt64(count), unsafe leg.pointee.kind)
         self.counters.bytesOut.add(UInt64(length), unsafe leg.pointee.kind)
         if unsafe leg.pointee.kind == .audio, let bandwidth = unsafe leg.pointee.session.pointee.bandwidth {
-            unsafe bandwidth.pointee.audio.received(byteCount: length + bandwidth.pointee.pacer.overhead, at: now)
+            let overhead = unsafe count * bandwidth.pointee.pacer.overhead
+            unsafe bandwidth.pointee.audio.received(byteCount: length + overhead, at: now)
         }
         if unsafe !leg.pointee.session.pointee.hasReportedFirstMedia {
             unsafe self.reportFirstMedia(leg.pointee.session, at: now)

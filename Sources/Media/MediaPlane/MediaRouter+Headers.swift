@@ -18,14 +18,7 @@ extension MediaRouter {
         into slot: UnsafeMutableRawBufferPointer,
         at now: Instant
     ) -> OutgoingHeader.Layout? {
-        let shape = unsafe RTPHeaderTemplate.Shape(
-            payloadType: packet.pointee.header.payloadType,
-            hasValue: packet.pointee.headerValue != nil,
-            isNumbered: leg.pointee.usesTransportFeedback && leg.pointee.session.pointee.bandwidth != nil
-        )
-        if unsafe leg.pointee.template.shape != shape {
-            guard unsafe self.makeTemplate(packet, shape, leg, at: now) else { return nil }
-        }
+        guard unsafe self.prepareTemplate(packet, leg, at: now) else { return nil }
         var target = unsafe MutableRawSpan(_unsafeBytes: slot)
         let layout = unsafe leg.pointee.template.write(
             marker: packet.pointee.header.marker || patch.setsMarker,
@@ -39,6 +32,20 @@ extension MediaRouter {
             return unsafe self.writeDescriptor(packet, rewritten, patch, leg, layout, into: slot, at: now)
         }
         return layout
+    }
+
+    /// Makes a leg's template that of a packet.
+    ///
+    /// - Returns: whether the subscriber can take the packet.
+    @inline(__always)
+    func prepareTemplate(_ packet: UnsafePointer<SourcePacket>, _ leg: LegPointer, at now: Instant) -> Bool {
+        let shape = unsafe RTPHeaderTemplate.Shape(
+            payloadType: packet.pointee.header.payloadType,
+            hasValue: packet.pointee.headerValue != nil,
+            isNumbered: leg.pointee.usesTransportFeedback && leg.pointee.session.pointee.bandwidth != nil
+        )
+        guard unsafe leg.pointee.template.shape != shape else { return true }
+        return unsafe self.makeTemplate(packet, shape, leg, at: now)
     }
 
     /// - Returns: whether the subscriber can take the packet.

@@ -8,14 +8,13 @@ import RTP
 /// source's cache.
 extension MediaRouter {
     /// What headers, extensions and tag add to a payload, about: the pacer is asked before they are written.
-    private static let typicalOverhead = 48
+    static let typicalOverhead = 48
     /// A packet that has waited for longer is of no use to a decoder.
     private static let longestWait = Nanoseconds.seconds(2)
     /// The work of one session in one turn of the loop.
     private static let largestRun = 256
 
     /// Sends one packet to one subscriber, now or in its turn.
-    @inline(__always)
     mutating func admit(
         _ packet: UnsafeMutablePointer<SourcePacket>,
         rewritten: RewrittenPacket,
@@ -159,7 +158,7 @@ extension MediaRouter {
             at: now
         )
         guard length > 0 else { return 0 }
-        unsafe self.noteSent(leg, payloadLength: payload.count, length: length, at: now)
+        unsafe self.noteSent(1, leg, payloadLength: payload.count, length: length, at: now)
         return length
     }
 

@@ -1,3 +1,4 @@
+import Basics
 import CLinux
 import CongestionControl
 import PeerSession
@@ -7,8 +8,9 @@ import PeerSession
 extension MediaRouter {
     private static let lineByteCount = 64
     // How much of each is worth fetching.
-    /// Up to the front of its VP8 rewriter.
-    private static let legByteCount = 640
+    /// Of video, up to the front of its VP8 rewriter; of audio, up to its statistics.
+    private static let videoLegByteCount = 640
+    private static let audioLegByteCount = 192
     /// Without the numbers that it remembers.
     private static let rewriterByteCount = 128
     /// With the keys, which come first in its peer.
@@ -22,10 +24,10 @@ extension MediaRouter {
 
     /// Each step follows a pointer that the step before has fetched, a subscriber ago.
     @inline(__always)
-    static func prefetch(_ legs: UnsafeBufferPointer<LegPointer>, after position: Int) {
+    static func prefetch(_ legs: UnsafeBufferPointer<LegPointer>, of kind: MediaKind, after position: Int) {
         if position + 4 < legs.count {
             let leg = unsafe legs[position + 4]
-            unsafe self.prefetch(leg, byteCount: Self.legByteCount)
+            unsafe self.prefetch(leg, byteCount: kind == .video ? Self.videoLegByteCount : Self.audioLegByteCount)
             unsafe self.prefetch(&leg.pointee.rewriter, byteCount: Self.rewriterByteCount)
             unsafe self.prefetch(&leg.pointee.gate, byteCount: Self.lineByteCount)
         }

@@ -151,6 +151,13 @@ extension MediaRouter {
             )
             unsafe source.pointee.clock.packet(timestamp: header.timestamp, at: arrival)
             _ = unsafe source.pointee.nacks.received(sequence, isRecovered: false, at: now)
+            if unsafe track.pointee.kind == .video {
+                unsafe source.pointee.spread.received(
+                    timestamp: header.timestamp,
+                    isLast: header.marker,
+                    arrival: arrival
+                )
+            }
             unsafe self.noteAlive(track, layer: layer, at: now)
             if unsafe track.pointee.usesNACK { unsafe self.wake(track, by: source.pointee.nacks.nextDeadline) }
         }
@@ -229,7 +236,9 @@ extension MediaRouter {
         unsafe source.pointee.rates.received(packet.frame, byteCount: packet.payloadLength, at: now)
         unsafe source.pointee.scalability.received(packet.frame)
         if packet.frame.isKeyFrameStart {
-            self.forwardCollected(at: now)
+            // Whoever goes over to this layer there is to have had the other layers' packets from before it. A track with
+            // one layer has all in one run.
+            if unsafe track.pointee.layerCount > 1 { self.forwardCollected(at: now) }
             unsafe self.keyFrameArrived(keyFrame ?? KeyFrameInfo(), track: track, layer: layer, at: now)
         }
     }
@@ -300,6 +309,7 @@ extension MediaRouter {
         let height = Int(keyFrame.height)
         let hasChanged = unsafe source.pointee.width != width || source.pointee.height != height
         guard hasChanged else { return }
+        self.forwardCollected(at: now)
         unsafe source.pointee.width = width
         unsafe source.pointee.height = height
         unsafe track.pointee.hasNews = true

@@ -237,7 +237,7 @@ extension MediaRouter {
             rebasing: slot[payloadOffset..<(payloadOffset + payloadLength)]
         )
         unsafe payload.withUnsafeBytes { bytes in unsafe copied.copyMemory(from: bytes) }
-        unsafe descriptor.apply(patch, in: copied)
+        unsafe descriptor.apply(patch.payload, in: copied)
         return Copy(
             layout: layout,
             payloadOffset: payloadOffset,

@@ -47,6 +47,9 @@ package struct MediaRouter: ~Copyable {
         }
     }
 
+    /// A sleep of the loop costs about as much as so many messages.
+    private static let leastLegsToWaitFor = 8
+
     let configuration: Configuration
     var egress: EgressQueue
     var sessions: [SessionPointer?] = unsafe []
@@ -145,6 +148,25 @@ package struct MediaRouter: ~Copyable {
     package mutating func endBatch(at now: Instant) {
         self.forwardCollected(at: now)
         self.collectsPackets = false
+    }
+
+    /// Until when it pays to wait for more before `endBatch`: frames of which only the first packets have come should be
+    /// whole by then, and would leave in one message to each subscriber instead of two. `nil` = forward what is there.
+    ///
+    /// - Parameter latest: frames that take longer are not waited for.
+    package func restExpected(at now: Instant, latest: Instant) -> Instant? {
+        var legCount = 0
+        var end = now
+        for number in 0..<self.collected.openRuns {
+            let run = self.collected.run(number)
+            guard unsafe run.track.pointee.kind == .video,
+                let expected = unsafe run.track.pointee.layers[run.layer].spread.expectedEnd, expected > now,
+                expected <= latest
+            else { continue }
+            legCount += unsafe run.track.pointee.legs.count
+            end = max(end, expected)
+        }
+        return legCount >= Self.leastLegsToWaitFor ? end : nil
     }
 
     package func nextDeadline() -> Instant? {

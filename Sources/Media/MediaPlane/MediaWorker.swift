@@ -24,8 +24,11 @@ package actor MediaWorker: MediaWorkerControl {
     /// Packets of other workers wait in their rings.
     private var hasMoreCrossings = false
     private var batchWait: BatchWait
+    private let sendBatchInterval: Nanoseconds
     /// Datagrams of media in this turn of the loop.
     private var mediaCount = 0
+    /// For the rest of the frames in hand.
+    private static let mostWaits = 4
     /// Since the first publisher that wants to be told of them.
     private var receivesMarks = false
 
@@ -67,6 +70,7 @@ package actor MediaWorker: MediaWorkerControl {
         self.mailboxes = mailboxes
         self.receiver = receiver
         self.batchWait = BatchWait(interval: sendBatchInterval)
+        self.sendBatchInterval = sendBatchInterval
         self.counters = SharedCounters()
         self.executor = WorkerExecutor(wake: wake)
         self.router = MediaRouter(
@@ -260,9 +264,9 @@ package actor MediaWorker: MediaWorkerControl {
 
     /// Hands the router the datagrams of a batch that are media, or those that are not. Returns how many are of the
     /// other kind.
-    private func handle(_ count: Int, socket: Int, isMedia: Bool, at now: Instant) -> Int {
+    private func handle(_ indices: Range<Int>, socket: Int, isMedia: Bool, at now: Instant) -> Int {
         var others = 0
-        for index in 0..<count {
+        for index in indices {
             guard let bytes = unsafe self.receiver.bytes(index) else { continue }
             let span = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(bytes))
             guard MediaRouter.isMedia(span) == isMedia else {
@@ -287,16 +291,37 @@ package actor MediaWorker: MediaWorkerControl {
             let count = self.receiver.read(self.sockets[socket].descriptor)
             guard count > 0 else { return }
             now = Self.now()
+            let received = now
             // Media first, so that it is forwarded together; feedback and the like would divide it.
             self.router.beginBatch()
-            let others = self.handle(count, socket: socket, isMedia: true, at: now)
+            var others = self.handle(0..<count, socket: socket, isMedia: true, at: now)
+            let total = self.readRest(after: count, socket: socket, others: &others, at: &now)
             self.router.endBatch(at: now)
-            self.mediaCount += count - others
-            if others > 0 { _ = self.handle(count, socket: socket, isMedia: false, at: now) }
+            // It may have taken long.
+            now = Self.now()
+            self.mediaCount += total - others
+            if others > 0 { _ = self.handle(0..<total, socket: socket, isMedia: false, at: now) }
             self.router.flush()
-            self.router.noteBatchSent(receivedAt: now, sentAt: Self.now())
+            self.router.noteBatchSent(receivedAt: received, sentAt: Self.now())
             self.statistics.socketDropped(self.receiver.overflow, socket: socket)
-            if count < ReceiveBatch.messageCount { return }
+            if total < ReceiveBatch.messageCount { return }
         }
+    }
+
+    /// Waits for the rest of frames that have begun to come, where that pays. Returns how many datagrams there are then.
+    private func readRest(after count: Int, socket: Int, others: inout Int, at now: inout Instant) -> Int {
+        let latest = now + self.sendBatchInterval
+        var total = count
+        for _ in 0..<Self.mostWaits {
+            guard total < ReceiveBatch.messageCount, let end = self.router.restExpected(at: now, latest: latest) else {
+                break
+            }
+            cl_sleep_until(end.nanoseconds)
+            let all = self.receiver.readMore(self.sockets[socket].descriptor)
+            now = Self.now()
+            others += self.handle(total..<all, socket: socket, isMedia: true, at: now)
+            total = all
+        }
+        return total
     }
 }

@@ -30,7 +30,7 @@ struct OfferWatch {
         self.version &+= 1
     }
 
-    private func isSame(_ offers: AllocationRequest) -> Bool {
+    @inline(__always) private func isSame(_ offers: AllocationRequest) -> Bool {
         guard offers.offerCount == self.offers.offerCount else { return false }
         for index in 0..<offers.offerCount {
             let (offer, known) = (offers.offers[index], self.offers.offers[index])
@@ -58,7 +58,7 @@ extension Track {
     }
 
     /// Adds the operating points of all layers that are sent.
-    func addOffers(to request: inout AllocationRequest, factor: Float, at now: Instant) {
+    @inline(__always) func addOffers(to request: inout AllocationRequest, factor: Float, at now: Instant) {
         for rank in 0..<self.layerCount {
             let source = unsafe self.layers + self.layer(rank: rank)
             guard unsafe source.pointee.isActive else { continue }

@@ -55,7 +55,8 @@ extension Leg {
         return patch
     }
 
-    private mutating func patch(_ payload: PayloadDescriptor, generation: UInt32) -> VP8Patch {
+    /// The numbers that stand in a payload descriptor.
+    mutating func patch(_ payload: PayloadDescriptor, generation: UInt32) -> VP8Patch {
         switch payload {
         case .vp8(let descriptor):
             return self.vp8.rewrite(
@@ -80,23 +81,23 @@ extension Leg {
 
 extension PayloadDescriptor {
     /// Writes a leg's numbers over the publisher's.
-    func apply(_ patch: PacketPatch, in payload: UnsafeMutableRawBufferPointer) {
+    func apply(_ patch: VP8Patch, in payload: UnsafeMutableRawBufferPointer) {
         var span = unsafe MutableRawSpan(_unsafeBytes: payload)
         switch self {
         case .vp8(let descriptor):
             descriptor.rewrite(
                 &span,
                 payloadOffset: 0,
-                pictureID: patch.payload.pictureID,
-                tl0PicIdx: patch.payload.tl0PictureIndex,
-                keyIndex: patch.payload.keyIndex
+                pictureID: patch.pictureID,
+                tl0PicIdx: patch.tl0PictureIndex,
+                keyIndex: patch.keyIndex
             )
         case .vp9(let descriptor):
             descriptor.rewrite(
                 &span,
                 payloadOffset: 0,
-                pictureID: patch.payload.pictureID,
-                tl0PicIdx: patch.payload.tl0PictureIndex
+                pictureID: patch.pictureID,
+                tl0PicIdx: patch.tl0PictureIndex
             )
         case .none: break
         }

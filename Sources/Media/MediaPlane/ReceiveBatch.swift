@@ -25,6 +25,10 @@ struct ReceiveBatch: ~Copyable {
     /// always an earlier datagram's (an ICMP message) and says nothing about this one.
     borrowing func read(_ descriptor: CInt) -> Int { Int(max(0, unsafe cl_receive(descriptor, self.batch))) }
 
+    /// Fills what is left of the buffers with what is there now. Returns how many datagrams there are, with those that
+    /// were read before: they stay where they are.
+    borrowing func readMore(_ descriptor: CInt) -> Int { Int(max(0, unsafe cl_receive_more(descriptor, self.batch))) }
+
     /// The datagram's bytes, to be opened in place; `nil` when it was too long for the buffer.
     borrowing func bytes(_ index: Int) -> UnsafeMutableRawBufferPointer? {
         let length = unsafe cl_receive_length(self.batch, CInt(truncatingIfNeeded: index))

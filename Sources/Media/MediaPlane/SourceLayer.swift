@@ -27,6 +27,7 @@ struct SourceLayer: ~Copyable {
     var keyFrames = KeyFrameLimiter()
     var rates = LayerRates()
     var frames = FrameReader()
+    var spread = FrameSpread()
     /// Goes on when the stream restarts.
     var scalability = ScalabilityObserver()
     /// The mode that rooms were told of, or will be told of as soon as the track's news are due.
@@ -64,6 +65,7 @@ struct SourceLayer: ~Copyable {
         self.clock = SenderReportClock(clockRate: clockRate)
         self.rates = LayerRates()
         self.frames = FrameReader()
+        self.spread = FrameSpread()
         self.keyFrameCache = KeyFrameCache()
         self.countedLost = 0
     }

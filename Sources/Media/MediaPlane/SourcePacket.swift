@@ -42,9 +42,9 @@ struct SourcePacket {
 
     /// Writes a leg's numbers over those that the leg before wrote, where they differ.
     @inline(__always)
-    mutating func apply(_ patch: PacketPatch) {
-        guard self.applied != patch.payload else { return }
-        self.applied = patch.payload
+    mutating func apply(_ patch: VP8Patch) {
+        guard self.applied != patch else { return }
+        self.applied = patch
         unsafe self.payloadDescriptor.apply(patch, in: self.payload)
     }
 

@@ -93,6 +93,9 @@ public import Basics
         self.descriptorID = isOneByteForm ? descriptorID : 0
     }
 
+    /// Whether there is a header: it is not too long.
+    @inlinable package var hasHeader: Bool { self.headerLength > 0 }
+
     /// Writes the header of one packet to the start of `bytes`. What lies behind it up to `capacity` is spoilt.
     ///
     /// - Parameters:

@@ -117,6 +117,45 @@ import Testing
         #expect(carol.events.take() == ["quality"])
     }
 
+    @Test func inALargeRoomNobodyIsToldOfListeners() async throws {
+        let scenario = Scenario()
+        var members: [Member] = []
+        for number in 0..<6 {
+            let member = try await scenario.join("listener \(number)")
+            try await member.offer(Offer().taking("audio"))
+            members.append(member)
+        }
+        for second in 1...3 as ClosedRange<UInt64> {
+            for session in scenario.worker.sessions {
+                let lost = second.isMultiple(of: 2) ? Int64(40) : 0
+                scenario.worker.set(
+                    Self.statistics([Self.inbound(received: 50 * second, lost: lost)]),
+                    of: session
+                )
+            }
+            for member in members { _ = member.events.take() }
+            await scenario.wait(seconds: 1)
+            // Of one's own, each second.
+            for member in members { #expect(member.events.take() == ["quality"]) }
+        }
+    }
+
+    @Test func inALargeRoomWhoeverBeginsToPublishIsNews() async throws {
+        let scenario = Scenario()
+        let alice = try await scenario.join("alice")
+        try await alice.offer(Offer().taking("audio"))
+        let session = try #require(scenario.worker.sessions.last)
+        var others: [Member] = []
+        for name in ["bob", "carol", "dave", "erin"] { others.append(try await scenario.join(name)) }
+        for (second, publishes) in [(UInt64(1), false), (2, true), (3, true)] {
+            if publishes, second == 2 { try await alice.offer(Offer().taking("audio").publishing("audio")) }
+            for member in others { _ = member.events.take() }
+            scenario.worker.set(Self.statistics([Self.inbound(received: 50 * second, lost: 0)]), of: session)
+            await scenario.wait(seconds: 1)
+            for member in others { #expect(member.events.take() == (second == 2 ? ["quality"] : [])) }
+        }
+    }
+
     @Test func inASmallRoomEverybodyIsToldOfEverybodyEachSecond() async throws {
         let scenario = Scenario()
         let alice = try await scenario.join("alice")

@@ -16,9 +16,9 @@ import Testing
 
     private func takeAll(_ outbox: Outbox) -> [Outbox.Item] {
         var items: [Outbox.Item] = []
-        while let item = outbox.takeFirst(at: .zero) {
-            items.append(item)
-            outbox.sent(item)
+        while case let batch = outbox.takeBatch(at: .zero), !batch.isEmpty {
+            items += batch
+            outbox.sent(batch)
         }
         return items
     }
@@ -30,13 +30,13 @@ import Testing
         #expect(!outbox.put(self.text("b", size: 100)))
         #expect(outbox.verdict(at: .zero) == .close(code: 1013, reason: "the client does not read"))
         #expect(!outbox.put(.ping))
-        #expect(outbox.takeFirst(at: .zero) == nil)
+        #expect(outbox.takeBatch(at: .zero).isEmpty)
     }
 
     @Test func isBoundedInTime() {
         let outbox = self.outbox()
         outbox.put(.ping)
-        #expect(outbox.takeFirst(at: .zero) == .ping)
+        #expect(outbox.takeBatch(at: .zero) == [.ping])
         #expect(outbox.verdict(at: .zero + .milliseconds(4_999)) == nil)
         #expect(outbox.verdict(at: .zero + .seconds(5)) == .close(code: 1013, reason: "the client does not read"))
     }
@@ -111,6 +111,33 @@ import Testing
         #expect(ServerMessage(.relayed(type: "made up", from: ParticipantID("p"), payload: [:]))?.label == "relay")
     }
 
+    @Test func aBatchIsBoundedInItemsAndInBytes() {
+        let outbox = Outbox(maxBytes: .max, sendTimeout: .seconds(5))
+        for count in 0..<100 { outbox.put(self.text("\(count)")) }
+        #expect(outbox.takeBatch(at: .zero).count == 64)
+        #expect(outbox.takeBatch(at: .zero).count == 36)
+        for _ in 0..<3 { outbox.put(self.text("large", size: 10_000)) }
+        #expect(outbox.takeBatch(at: .zero).count == 2)
+        #expect(outbox.takeBatch(at: .zero).count == 1)
+    }
+
+    @Test func whatARoomTellsManyIsWrittenOnceAndIsTheSame() {
+        let told = ToldEvents()
+        let (anna, ben) = (ParticipantID("anna"), ParticipantID("ben"))
+        let events: [RoomEvent] = [
+            .participantLeft(anna, .left), .participantLeft(anna, .left), .participantLeft(ben, .left),
+            .participantLeft(anna, .left), .participantLeft(anna, .removed), .draining(deadline: 3),
+            .relayed(type: "offer", from: anna, payload: [:]),
+        ]
+        for event in events {
+            let message = ServerMessage(event)
+            let (again, bytes) = told.message(of: event) ?? (ServerMessage("", .null), [])
+            #expect(again == message)
+            #expect(bytes == message?.bytes)
+        }
+        #expect(told.message(of: .removed(.left)) == nil)
+    }
+
     /// Against the plainest model of the same rules.
     @Test(arguments: 0..<20) func anyOrderOfPuttingAndTakingIsRight(seed: UInt64) {
         var random = SeededRandom(seed: seed)
@@ -128,8 +155,10 @@ import Testing
                 model.append((nil, item))
                 outbox.put(item)
             default:
-                let expected = model.isEmpty ? nil : model.removeFirst().item
-                #expect(outbox.takeFirst(at: .zero) == expected, "seed \(seed), step \(step)")
+                let batch = outbox.takeBatch(at: .zero)
+                #expect(batch == model.prefix(64).map(\.item), "seed \(seed), step \(step)")
+                model.removeFirst(batch.count)
+                outbox.sent(batch)
             }
         }
     }

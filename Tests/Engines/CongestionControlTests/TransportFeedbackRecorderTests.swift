@@ -81,17 +81,6 @@ struct TransportFeedbackRecorderTests {
         #expect(try #require(Self.report(&recorder, at: Self.milliseconds(200))).map(\.0) == [30_000])
     }
 
-    @Test(
-        "the interval follows the bitrate within 50 to 100 ms",
-        arguments: [(0, 100), (50_000, 100), (200_000, 70), (1_000_000, 50), (Int64.max, 50)] as [(Int64, Int64)]
-    )
-    func interval(bitsPerSecond: Int64, milliseconds: Int64) {
-        var recorder = TransportFeedbackRecorder()
-        recorder.adaptInterval(to: Bitrate(bitsPerSecond: bitsPerSecond))
-        recorder.received(SequenceNumber(1), at: .zero)
-        #expect(recorder.nextDeadline == Self.milliseconds(milliseconds))
-    }
-
     @Test("every number is reported as it was, over wraps, loss and reordering")
     func property() {
         var random = SeededRandom(seed: 5)

@@ -46,6 +46,70 @@ struct RTPRewriterSequenceTests {
         #expect(starts.count > 190)
     }
 
+    @Test("packets that are rewritten together are those that are rewritten one by one")
+    func together() throws {
+        for seed in 0..<30 as Range<UInt64> {
+            var random = SeededRandom(seed: seed)
+            var together = startedRewriter(seed: seed)
+            var apart = together
+            var sequence: Int64 = 1_000
+            var timestamp: UInt32 = .max - 40_000
+            for round in 0..<200 {
+                let now = Instant.zero + .milliseconds(Int64(round) * 20)
+                let count = Int.random(in: 1...20, using: &random)
+                let steps = (0..<count).map { _ in UInt32.random(in: 0...2, using: &random) * 960 }
+                let marker = random.chance(0.5)
+                #expect(together.isInOrder(source: 0, sequence: sequence))
+                var one: RewrittenPacket?
+                for (place, step) in steps.enumerated() {
+                    timestamp &+= step
+                    let isLast = place == count - 1 && marker
+                    let sent = apart.send(sequence + Int64(place), timestamp: timestamp, marker: isLast, at: now)
+                    let other = try #require(sent)
+                    if place == 0 {
+                        one = together.send(sequence, timestamp: timestamp, marker: isLast, at: now)
+                        #expect(one == other, "seed \(seed)")
+                    }
+                    let first = try #require(one)
+                    #expect(other.sequence == first.sequence + Int64(place), "seed \(seed)")
+                    #expect(other.timestamp == timestamp &+ together.timestampOffset, "seed \(seed)")
+                }
+                together.rewriteNext(count - 1, lastTimestamp: timestamp, marker: marker, at: now)
+                sequence += Int64(count)
+                // What is late, what is lost, and where all came from.
+                if random.chance(0.3) { sequence += Int64.random(in: 1...90, using: &random) }
+                let late = sequence - Int64.random(in: 1...80, using: &random)
+                let (lateOne, lateOther) = (together.send(late, at: now), apart.send(late, at: now))
+                #expect(lateOne == lateOther, "seed \(seed)")
+                #expect(!together.isInOrder(source: 0, sequence: late) || late == sequence - 1)
+                for behind in 0..<50 as Range<Int64> {
+                    let number = SequenceNumber(UInt16(truncatingIfNeeded: together.highestOutgoing - behind))
+                    #expect(together.source(of: number) == apart.source(of: number), "seed \(seed)")
+                }
+                if random.chance(0.1) {
+                    let reference = timestamp &+ 3_000
+                    let back = together.switchSource(
+                        to: 0,
+                        sequence: sequence,
+                        timestamp: reference,
+                        referenceTimestamp: nil,
+                        at: now
+                    )
+                    let expected = apart.switchSource(
+                        to: 0,
+                        sequence: sequence,
+                        timestamp: reference,
+                        referenceTimestamp: nil,
+                        at: now
+                    )
+                    #expect(back == expected, "seed \(seed)")
+                    timestamp = reference
+                }
+                sequence = max(sequence, late + 1)
+            }
+        }
+    }
+
     @Test("what is left out closes up; what is late has its place; what was sent is not sent again")
     func gaps() throws {
         var rewriter = startedRewriter()

@@ -147,4 +147,57 @@ struct LibraryComparisonTests {
         do { _ = try SRTPSender(keys.ours, library: .multiBuffer) } catch { wasMade = false }
         #expect(wasMade == isUsable)
     }
+
+    @Test("packets that are sealed together are those that are sealed one by one", arguments: SRTPProfile.allCases)
+    func together(profile: SRTPProfile) throws {
+        let seed: UInt64 = 0x5eed_0177 &+ UInt64(profile.rawValue)
+        var random = SeededRandom(seed: seed)
+        let keys = try KeyPair(profile, seed: seed)
+        for library in SRTPLibrary.usable {
+            var reference = try SRTPSender(keys.ours, library: .openSSL)
+            var sender = try SRTPSender(keys.ours, library: library)
+            let target = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 * 2_048, alignment: 1)
+            defer { target.deallocate() }
+            let payloads = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 * 2_048, alignment: 1)
+            defer { payloads.deallocate() }
+            for _ in 0..<50 {
+                var unsealed: [UnsealedPacket] = []
+                var expected: [UInt8] = []
+                for place in 0..<Int.random(in: 1...64, using: &random) {
+                    let packet = PlainPacket(
+                        ssrc: UInt32.random(in: 0 ... .max, using: &random),
+                        sequence: UInt16.random(in: 0 ... .max, using: &random),
+                        csrcs: 0,
+                        extensionWords: Int.random(in: 0...8, using: &random),
+                        payload: random.bytes(Int.random(in: 0...1_300, using: &random))[...]
+                    )
+                    let counter = UInt32.random(in: 0 ... .max, using: &random)
+                    let start = try #require(target.baseAddress) + expected.count
+                    let payload = try #require(payloads.baseAddress) + place * 2_048
+                    start.copyMemory(from: packet.bytes, byteCount: packet.headerLength)
+                    let payloadLength = packet.bytes.count - packet.headerLength
+                    for offset in 0..<payloadLength {
+                        payload.storeBytes(
+                            of: packet.bytes[packet.headerLength + offset],
+                            toByteOffset: offset,
+                            as: UInt8.self
+                        )
+                    }
+                    unsealed.append(
+                        UnsealedPacket(
+                            at: start,
+                            headerLength: packet.headerLength,
+                            payload: payload,
+                            payloadLength: payloadLength,
+                            rolloverCounter: counter
+                        )
+                    )
+                    expected += try reference.seal(packet, rolloverCounter: counter)
+                }
+                let isSealed = unsealed.withUnsafeBufferPointer { sender.sealRTP($0) }
+                #expect(isSealed)
+                #expect(target.prefix(expected.count).elementsEqual(expected), "\(library), seed \(seed)")
+            }
+        }
+    }
 }

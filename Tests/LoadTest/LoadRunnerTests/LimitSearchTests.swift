@@ -46,7 +46,7 @@ import Testing
         (near.count, far.count) = (3, 1)
         scenario.subscribers = [near, far]
         let found = try await FoundLimit.find(scenario, raising: .natural(for: scenario), to: 5_000, steps: 30) {
-            var report = RunReport(scenario: $0)
+            var report = Self.goodReport($0)
             report.notJoined = $0.subscribersPerRoom > 100 ? 1 : 0
             report.evaluate()
             return report
@@ -54,12 +54,98 @@ import Testing
         #expect((96...100).contains(found.holds))
         #expect(found.verdict.hasPrefix("holds \(found.holds) subscribers, \(found.holds + 1) participants; breaks at"))
         #expect(found.verdict.contains("notJoined: 1, over 0"))
+        #expect(!found.isClientShort)
         #expect(found.decisive?.passed == false)
         for step in found.steps {
             #expect(step.report.scenario.subscribersPerRoom == step.load)
             let far = step.report.scenario.subscribers[1].count
             #expect(abs(Double(far) - Double(step.load) / 4) <= 1)
         }
+    }
+
+    private static let listeners: Scenario = {
+        var scenario = Scenario(name: "fake")
+        var (publisher, subscriber) = (ParticipantGroup(name: "publishers"), ParticipantGroup(name: "subscribers"))
+        publisher.publishes = true
+        subscriber.count = 10
+        (scenario.publishers, scenario.subscribers) = ([publisher], [subscriber])
+        return scenario
+    }()
+
+    /// That breaks none of the usual limits.
+    private static func goodReport(_ scenario: Scenario) -> RunReport {
+        var report = RunReport(scenario: scenario)
+        report.total.totals.packetsReceived = 1
+        report.total.latency.record(nanoseconds: 1_000_000)
+        report.total.join = Distribution([0.1])
+        return report
+    }
+
+    /// Above 100 subscribers people are thrown out.
+    private func search(_ change: (inout RunReport) -> Void) async throws -> FoundLimit {
+        try await FoundLimit.find(Self.listeners, raising: .subscribers, to: 5_000, steps: 30) {
+            var report = Self.goodReport($0)
+            report.server = RunReport.Server()
+            report.server?.cpu = 0.42
+            if $0.subscribersPerRoom > 100 {
+                report.disconnected = 3
+                change(&report)
+            }
+            report.evaluate()
+            return report
+        }
+    }
+
+    @Test func `where the client was too busy, nothing is said of the server's limit`() async throws {
+        let found = try await self.search { $0.client.running = 0.97 }
+        #expect(found.isClientShort)
+        #expect(found.verdict.hasPrefix("holds at least \(found.holds) subscribers, "))
+        #expect(found.verdict.contains("it was the client that could not keep up: "))
+        #expect(found.verdict.contains("busy 97 % of the time"))
+        #expect(found.verdict.contains("server 42 % of a core"))
+        #expect(found.steps.contains { $0.outcome == .clientShort })
+        #expect(try found.json().contains("\"clientIsShort\": true"))
+    }
+
+    @Test func `where the server broke, it is said what and at which load`() async throws {
+        let found = try await self.search { _ in }
+        let breaks = try #require(found.breaks)
+        #expect(found.verdict.contains("breaks at \(breaks) subscribers, \(breaks + 1) participants ("))
+        #expect(found.verdict.contains("disconnected: 3, over 0; server 42 % of a core"))
+        #expect(found.text.contains("until one of these breaks: "))
+    }
+
+    @Test func `a scenario without limits of quality gets some, one with keeps its own`() {
+        let usual = FoundLimit.limiting(Self.listeners)
+        #expect(usual.limits == Limit.always + FoundLimit.usualLimits)
+        var own = Self.listeners
+        own.limits = [Limit(.serverCPU, most: 0.8)]
+        #expect(FoundLimit.limiting(own).limits == own.limits)
+    }
+
+    @Test func `what this machine has no sockets for is not tried, and it is said why`() async throws {
+        // Three sessions for each subscriber, by WHEP from three publishers.
+        var scenario = Self.listeners
+        scenario.publishers[0].count = 3
+        let largest = RaisedLoad.subscribers.largest(100_000, in: scenario, files: 2_000)
+        #expect(RaisedLoad.subscribers.setting(largest, in: scenario).openFiles <= 2_000)
+        #expect(RaisedLoad.subscribers.setting(largest + 1, in: scenario).openFiles > 2_000)
+        #expect(RaisedLoad.subscribers.largest(7, in: scenario, files: 2_000) == 7)
+        let found = try await FoundLimit.find(
+            scenario,
+            raising: .subscribers,
+            to: 20,
+            bound: "2000 open files allow no more here",
+            steps: 9
+        ) {
+            var report = Self.goodReport($0)
+            report.evaluate()
+            return report
+        }
+        #expect(
+            found.verdict == "holds at least 20 subscribers, 23 participants: no larger load was to be tried, "
+                + "2000 open files allow no more here"
+        )
     }
 
     @Test func `rooms and publishers are raised where that is asked for`() {

@@ -76,13 +76,23 @@ import Testing
             sluice_rtp_packets_total{direction="in",kind="audio"} 7
             sluice_rtp_packets_total{direction="out",kind="audio"} 100
             sluice_rtp_packets_total{direction="out",kind="video"} 900
+            sluice_rtp_dropped_packets_total{direction="out",reason="queueFull"} 5
+            sluice_rtp_dropped_packets_total{direction="out",reason="layer"} 70
+            sluice_rtp_dropped_packets_total{direction="in",reason="auth"} 9
+            sluice_socket_dropped_packets_total{worker="0"} 1
+            sluice_socket_dropped_packets_total{worker="1"} 2
             broken
             """
         let metrics = ServerMetrics(page: page)
         #expect(metrics.cpuSeconds == 12.5)
         #expect(metrics.packetsOut == 1_000)
         #expect(metrics.residentBytes == 1.5e8)
+        #expect(metrics.dropped == ["queueFull": 5, "layer": 70, "full socket": 3])
         var later = metrics
+        #expect(later.dropped(since: metrics).isEmpty)
+        later.dropped = ["queueFull": 7, "layer": 90, "full socket": 13, "sendError": 10]
+        #expect(later.dropped(since: metrics).map(\.reason) == ["full socket", "sendError", "queueFull"])
+        #expect(later.dropped(since: metrics).map(\.count) == [10, 10, 2])
         #expect(later.cpuPerPacket(since: metrics) == nil)
         later.packetsOut += 500
         later.cpuSeconds += 0.001

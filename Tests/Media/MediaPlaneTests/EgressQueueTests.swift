@@ -87,6 +87,32 @@ import Testing
         #expect(messages == 12 || apart > 0)
     }
 
+    @Test func `what is taken back does not leave, and what came before it does`() throws {
+        let sender = try Socket()
+        let receivers = try (0..<2).map { _ in try Socket() }
+        for before in [0, 1, 3] {
+            var egress = try Self.makeQueue(sender)
+            var chains = Chains()
+            for receiver in receivers { chains[receiver.address] = EgressQueue.Chain() }
+            let first = receivers[0].address
+            for number in 0..<before { Self.queue(number, length: 500, to: first, in: &egress, &chains) }
+            Self.queue(50, length: 300, to: receivers[1].address, in: &egress, &chains)
+            var chain = try #require(chains[first])
+            let mark = egress.mark(chain)
+            for number in 60..<63 { Self.queue(number, length: 400 + number, to: first, in: &egress, &chains) }
+            chain = try #require(chains[first])
+            egress.takeBack(to: mark, chain: &chain)
+            chains[first] = chain
+            Self.queue(70, length: 500, to: first, in: &egress, &chains)
+            egress.flush()
+            #expect(receivers[0].received() == (0..<before).map { [$0, 500] } + [[70, 500]], "\(before) before")
+            #expect(receivers[1].received() == [[50, 300]])
+            let (sent, bytes) = (egress.sentCount, egress.sentByteCount)
+            #expect(sent == UInt64(before + 2))
+            #expect(bytes == UInt64(500 * before + 800))
+        }
+    }
+
     @Test func `more datagrams for one destination than a message may have`() throws {
         let sender = try Socket()
         let receiver = try Socket()

@@ -58,6 +58,8 @@ struct Camera {
     var interval = Nanoseconds.microseconds(33_333)
     /// What encoder and pacer take: a frame is sent this long after it was captured.
     var encodingTime = Nanoseconds.zero
+    /// From one packet of a frame to the next.
+    var packetSpacing = Nanoseconds.zero
     /// When each frame was captured, by the clock of the call.
     private(set) var captures: [Instant] = []
 
@@ -136,7 +138,7 @@ struct Camera {
                     marker: marker
                 )
             }
-            call.send(packet, from: self.client)
+            call.send(packet, from: self.client, after: self.packetSpacing * Int64(part))
             self.sentPackets += 1
             self.layers[index].sequence += 1
         }

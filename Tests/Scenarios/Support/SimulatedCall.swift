@@ -50,6 +50,8 @@ final class SimulatedCall {
     var bottlenecks: [TransportAddress: Bottleneck] = [:]
     /// What becomes of the ECN bits of datagrams on their way to clients; `nil` = the datagram is dropped.
     var changesMark: (ECNMark) -> ECNMark? = { $0 }
+    /// How long the first worker waits for the rest of a frame, where that pays; zero = not at all.
+    var sendBatchInterval = Nanoseconds.zero
     /// Applied to every offer on its way to the server.
     var tampersWithOffer: (String) -> String = { $0 }
     /// Applied to every answer on its way to a client.
@@ -187,11 +189,11 @@ final class SimulatedCall {
 
     func worker(of session: SessionID) -> SimulatedWorker { self.workers[self.places[session] ?? 0] }
 
-    func send(_ bytes: [UInt8]?, from client: SimulatedClient) {
+    func send(_ bytes: [UInt8]?, from client: SimulatedClient, after delay: Nanoseconds = .zero) {
         guard let bytes else { return }
         self.watchesClients(bytes, client)
         let server = client.peer?.selected ?? Self.serverAddress
-        self.network.send(bytes, from: client.wireAddress, to: server, mark: client.marksSent, at: self.now)
+        self.network.send(bytes, from: client.wireAddress, to: server, mark: client.marksSent, at: self.now + delay)
     }
 
     /// A datagram from anywhere, with a forged source if need be.
@@ -264,6 +266,11 @@ final class SimulatedCall {
     private func deliverWhatArrived() {
         for worker in self.workers { worker.router.beginBatch() }
         while let delivery = self.network.receive(by: self.now) { self.deliver(delivery) }
+        let latest = self.now + self.sendBatchInterval
+        while let rest = self.router.restExpected(at: self.now, latest: latest) {
+            self.now = rest
+            while let delivery = self.network.receive(by: self.now) { self.deliver(delivery) }
+        }
         for worker in self.workers { worker.router.endBatch(at: self.now) }
         for buffer in self.received { buffer.deallocate() }
         self.received.removeAll(keepingCapacity: true)
@@ -275,7 +282,14 @@ final class SimulatedCall {
             let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: delivery.bytes.count, alignment: 1)
             buffer.copyBytes(from: delivery.bytes)
             self.received.append(buffer)
-            worker.router.receive(buffer, from: delivery.from, socket: socket, mark: delivery.mark, at: self.now)
+            worker.router.receive(
+                buffer,
+                from: delivery.from,
+                socket: socket,
+                arrival: delivery.at,
+                mark: delivery.mark,
+                at: self.now
+            )
             return
         }
         if let client = self.client(at: delivery.to) {

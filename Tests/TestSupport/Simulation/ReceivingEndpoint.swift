@@ -35,7 +35,7 @@ package class ReceivingEndpoint: Endpoint {
     private let configuration: ReceiverConfiguration
     package let reversePath: SimulatedPath
     package let sender: SendingEndpoint
-    private var recorder = TransportFeedbackRecorder()
+    private var recorder: TransportFeedbackRecorder
     /// Numbers of marked packets that are not reported yet, and the number after the last reported one.
     private var marked: Set<SequenceNumber> = []
     private var nextReported: SequenceNumber?
@@ -57,12 +57,12 @@ package class ReceivingEndpoint: Endpoint {
             repeating: PacketArrival(SequenceNumber(0), microseconds: nil),
             count: TransportFeedbackRecorder.capacity
         )
-        if case .congestionControl = configuration.feedback {
-            self.recorder.adaptInterval(to: Bitrate(bitsPerSecond: 1_000_000))
-        }
-        if case .transportWide(let interval) = configuration.feedback {
-            // The recorder's own range is 50 to 100 ms; slower receivers collect later than it asks for.
-            self.recorder.adaptInterval(to: Bitrate(bitsPerSecond: interval <= 50_000 ? 1_000_000 : 1))
+        switch configuration.feedback {
+        case .transportWide(let interval) where interval > 50_000:
+            // Slower receivers collect later than it asks for.
+            self.recorder = TransportFeedbackRecorder(interval: .milliseconds(100))
+        case .transportWide, .congestionControl, .receiverEstimate:
+            self.recorder = TransportFeedbackRecorder(interval: .milliseconds(50))
         }
     }
 

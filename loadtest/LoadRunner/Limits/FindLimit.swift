@@ -1,60 +1,24 @@
-/// What `--find-limit` raises.
-package enum RaisedLoad: String, Sendable, CaseIterable {
-    case subscribers, publishers, rooms
-
-    /// What raising makes sense for, unless somebody says otherwise: listeners where there are some, else rooms.
-    package static func natural(for scenario: Scenario) -> Self {
-        scenario.subscribersPerRoom > 0 ? .subscribers : .rooms
-    }
-
-    /// In the scenario as it stands.
-    package func load(of scenario: Scenario) -> Int {
-        switch self {
-        case .subscribers: scenario.subscribersPerRoom
-        case .publishers: scenario.publishersPerRoom
-        case .rooms: scenario.rooms
-        }
-    }
-
-    /// The scenario with another load, its groups in the same proportion as far as whole people allow.
-    package func setting(_ load: Int, in scenario: Scenario) -> Scenario {
-        var scenario = scenario
-        switch self {
-        case .subscribers: scenario.subscribers = Self.spread(load, over: scenario.subscribers)
-        case .publishers: scenario.publishers = Self.spread(load, over: scenario.publishers)
-        case .rooms: scenario.rooms = max(load, 1)
-        }
-        return scenario
-    }
-
-    private static func spread(_ load: Int, over groups: [ParticipantGroup]) -> [ParticipantGroup] {
-        let total = groups.reduce(0) { $0 + $1.count }
-        var groups = groups
-        guard total > 0 else {
-            if !groups.isEmpty { groups[0].count = load }
-            return groups
-        }
-        // The running sum is rounded, so that the parts add up.
-        var (before, given) = (0, 0)
-        for index in groups.indices {
-            before += groups[index].count
-            let upTo = load * before / total
-            groups[index].count = upTo - given
-            given = upTo
-        }
-        return groups
-    }
-}
-
 /// What `--find-limit` found.
 package struct FoundLimit: Sendable {
     package struct Step: Sendable {
+        package enum Outcome: String, Sendable {
+            case held
+            case broke
+            /// A limit broke, but this client was short of something: nothing is known of the server.
+            case clientShort = "client too busy"
+        }
+
         package var load: Int
         package var report: RunReport
 
         package init(load: Int, report: RunReport) {
             self.load = load
             self.report = report
+        }
+
+        package var outcome: Outcome {
+            if self.report.passed { return .held }
+            return self.report.isClientShort ? .clientShort : .broke
         }
     }
 
@@ -66,29 +30,55 @@ package struct FoundLimit: Sendable {
     package var breaks: Int?
     /// It ended because no larger load was to be tried.
     package var reachedEnd = false
+    /// Why no larger load was to be tried.
+    package var bound = ""
 
     package init(_ raised: RaisedLoad, scenario: Scenario) {
         self.raised = raised
         self.scenario = scenario
     }
 
+    /// What a search goes by where a scenario says nothing of losses, times or CPU: without, nothing would break before
+    /// people are thrown out.
+    package static let usualLimits = [
+        Limit(.loss, most: 0.005), Limit(.latencyP99, most: 0.05), Limit(.joinP95, most: 3),
+    ]
+
+    /// The scenario with limits that tell when a server has had enough.
+    package static func limiting(_ scenario: Scenario) -> Scenario {
+        var scenario = scenario
+        let always = Set(Limit.always.map(\.kind))
+        if scenario.limits.allSatisfy({ always.contains($0.kind) }) { scenario.limits += Self.usualLimits }
+        return scenario
+    }
+
     /// Runs the scenario with one load after the other.
     ///
-    /// - Parameter run: runs a scenario once.
+    /// - Parameters:
+    ///   - bound: why no load is larger than `largest`, in words.
+    ///   - onStep: gets each step once it is done.
+    ///   - run: runs a scenario once.
     package static func find(
         _ scenario: Scenario,
         raising raised: RaisedLoad,
         to largest: Int,
+        bound: String = "",
         steps: Int,
+        onStep: (Step) -> Void = { _ in },
         run: (Scenario) async throws -> RunReport
     ) async throws -> FoundLimit {
+        let scenario = self.limiting(scenario)
         var found = FoundLimit(raised, scenario: scenario)
+        found.bound = bound
         var search = LimitSearch(from: raised.load(of: scenario), to: largest, steps: steps)
-        while let load = search.next {
+        while let load = search.next, !Task.isCancelled {
             let report = try await run(raised.setting(load, in: scenario))
+            // What was interrupted says nothing.
+            if Task.isCancelled { break }
             search.record(passed: report.passed)
-            found.steps.append(Step(load: load, report: report))
-            try Task.checkCancellation()
+            let step = Step(load: load, report: report)
+            found.steps.append(step)
+            onStep(step)
         }
         found.holds = search.holds
         found.breaks = search.breaks
@@ -97,25 +87,37 @@ package struct FoundLimit: Sendable {
     }
 
     /// The run that broke with the smallest load; else the last.
-    package var decisive: RunReport? {
-        (self.steps.filter { !$0.report.passed }.min { $0.load < $1.load } ?? self.steps.last)?.report
-    }
+    package var decisive: RunReport? { (self.breaking ?? self.steps.last)?.report }
 
-    /// One sentence.
+    private var breaking: Step? { self.steps.filter { !$0.report.passed }.min { $0.load < $1.load } }
+
+    /// Whether the answer is this client's, not the server's: the server may hold more.
+    package var isClientShort: Bool { self.breaking?.outcome == .clientShort }
+
+    /// What it holds, and what broke at which load.
     package var verdict: String {
         let unit = self.raised.rawValue
-        func people(_ load: Int) -> String {
-            Decimal.grouped(Int64(self.raised.setting(load, in: self.scenario).participants))
+        func amount(_ load: Int) -> String {
+            let people = self.raised.setting(load, in: self.scenario).participants
+            return "\(Decimal.grouped(Int64(load))) \(unit), \(Decimal.grouped(Int64(people))) participants"
         }
-        guard self.holds > 0 else {
-            let load = self.breaks.map { "\($0)" } ?? "any"
-            return "not even \(load) \(unit) hold"
+        let broken = self.breaking.map { step in
+            let over = step.report.limits.filter { !$0.isKept }.map(\.text).joined(separator: "; ")
+            let server = step.report.server.map { "; server \(Limit.text($0.cpu, of: .serverCPU)) of a core" } ?? ""
+            return "(\(over)\(server))"
         }
-        let held = "holds \(Decimal.grouped(Int64(self.holds))) \(unit), \(people(self.holds)) participants"
-        guard let breaks else {
-            return held + (self.reachedEnd ? ": no larger load was to be tried" : ": no limit broke")
+        guard let broken, let breaks else {
+            guard self.holds > 0 else { return "nothing is known: no run was finished" }
+            let end = self.reachedEnd ? "no larger load was to be tried" : "no limit broke in \(self.steps.count) runs"
+            return "holds at least \(amount(self.holds)): \(end)" + (self.bound.isEmpty ? "" : ", \(self.bound)")
         }
-        let over = self.steps.first { $0.load == breaks }?.report.limits.filter { !$0.isKept }.map(\.text) ?? []
-        return "\(held); breaks at \(Decimal.grouped(Int64(breaks))) (\(over.joined(separator: "; ")))"
+        if let shortages = self.breaking?.report.clientShortages, !shortages.isEmpty {
+            let held = self.holds > 0 ? "holds at least \(amount(self.holds))" : "may hold any number of \(unit)"
+            return
+                "\(held); what more it holds is not known, because at \(amount(breaks)), it was the client that could "
+                + "not keep up: \(shortages.joined(separator: "; ")) \(broken)"
+        }
+        guard self.holds > 0 else { return "does not even hold \(amount(breaks)) \(broken)" }
+        return "holds \(amount(self.holds)); breaks at \(amount(breaks)) \(broken)"
     }
 }

@@ -3,7 +3,7 @@ import LoadClient
 
 extension FoundLimit {
     private static let header = [
-        "load", "participants", "verdict", "packets/s", "loss", "latency p99", "join p95", "server CPU",
+        "load", "participants", "outcome", "packets/s", "loss", "latency p99", "join p95", "server CPU", "client",
     ]
 
     private var rows: [[String]] {
@@ -12,21 +12,23 @@ extension FoundLimit {
             let totals = report.total.totals
             return [
                 "\(step.load) \(self.raised.rawValue)", Decimal.grouped(Int64(report.scenario.participants)),
-                report.passed ? "passed" : "failed",
+                step.outcome.rawValue,
                 Decimal.text(report.seconds > 0 ? Double(totals.packetsReceived) / report.seconds : 0, digits: 0),
                 Limit.text(report.total.loss, of: .loss),
                 report.measured(.latencyP99).map { Limit.text($0, of: .latencyP99) } ?? "-",
                 report.measured(.joinP95).map { Limit.text($0, of: .joinP95) } ?? "-",
-                report.server.map { Limit.text($0.cpu, of: .serverCPU) } ?? "-",
+                report.server.map { RunReport.percent($0.cpu) } ?? "-", RunReport.percent(report.client.share),
             ]
         }
     }
 
     /// For a terminal.
     package var text: String {
-        (["", "\(self.scenario.name): \(self.verdict)"] + RunReport.table(Self.header, self.rows)).joined(
-            separator: "\n"
-        )
+        let limits = self.scenario.limits.map { "\($0.kind.rawValue) \(Limit.text($0.most, of: $0.kind))" }
+        return
+            (["", "\(self.scenario.name), until one of these breaks: \(limits.joined(separator: ", "))"]
+            + RunReport.table(Self.header, self.rows) + ["", "This server \(self.verdict)"])
+            .joined(separator: "\n")
     }
 
     /// A page that is one file: the steps, and the run that was decisive.
@@ -61,6 +63,7 @@ extension FoundLimit {
         let by = "by \(self.raised.rawValue)"
         return [
             plot("Latency p99", "ms, \(by)") { $0.measured(.latencyP99).map { $0 * 1_000 } },
+            plot("This client's business", "%, \(by)") { $0.client.share * 100 },
             plot("Server CPU", "% of a core, \(by)") { $0.server.map { $0.cpu * 100 } },
         ]
     }
@@ -74,8 +77,18 @@ extension FoundLimit {
         return """
             {"scenario": \(try quoted(self.scenario.name)), "raised": \(try quoted(self.raised.rawValue)), \
             "holds": \(self.holds), "participants": \(participants), \
-            "breaks": \(self.breaks.map { "\($0)" } ?? "null"), "verdict": \(try quoted(self.verdict)),
+            "breaks": \(self.breaks.map { "\($0)" } ?? "null"), "clientIsShort": \(self.isClientShort), "verdict": \(try quoted(self.verdict)),
             "steps": [\(steps.joined(separator: ",\n"))]}
             """
+    }
+}
+
+extension FoundLimit.Step {
+    /// One line, for the progress of a search.
+    package func text(_ raised: RaisedLoad) -> String {
+        let broken = self.report.limits.filter { !$0.isKept }.map(\.text)
+        let server = self.report.server.map { ", server \(RunReport.percent($0.cpu)) of a core" } ?? ""
+        return "\(self.load) \(raised.rawValue): \(([self.outcome.rawValue] + broken).joined(separator: "; "))"
+            + "\(server), this client \(RunReport.percent(self.report.client.share)) busy"
     }
 }

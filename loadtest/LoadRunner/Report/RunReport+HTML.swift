@@ -92,6 +92,7 @@ extension RunReport {
                 series: [
                     series("server", "s0") { $0.serverCPU.map { $0 * 100 } },
                     series("busiest client thread", "s1") { $0.clientCPU * 100 },
+                    series("that thread, waiting for a core", "s2") { $0.clientWait * 100 },
                 ]
             ),
         ]

@@ -27,6 +27,8 @@ private struct ReportDocument: Encodable {
         var packetsRecovered: UInt64
         var packetsNeverCame: UInt64
         var packetsOutOfOrder: UInt64
+        var packetsDuplicated: UInt64
+        var packetsUnreadable: UInt64
         var packetsSent: UInt64
         var loss: Double
         var latencyMilliseconds: Quantiles
@@ -38,6 +40,7 @@ private struct ReportDocument: Encodable {
         var cpuNanosecondsPerPacket: Double?
         var packetsOut: Double
         var residentBytes: Double
+        var droppedPackets: [String: Double]
     }
 
     struct Point: Encodable {
@@ -52,6 +55,22 @@ private struct ReportDocument: Encodable {
         var serverCPUShareOfCore: Double?
         var serverCPUNanosecondsPerPacket: Double?
         var clientCPUShare: Double
+        var clientWaitShare: Double
+        var clientProcessCPUShare: Double
+    }
+
+    struct Client: Encodable {
+        /// Of the busiest thread.
+        var cpuShare: Double
+        /// Of that thread: it could have run, and had no core.
+        var waitShare: Double
+        /// Of the process, of all cores that it may use.
+        var processCPUShare: Double
+        /// Whether figures may be the client's, not the server's.
+        var isShort: Bool
+        var latenessMilliseconds: Quantiles
+        var droppedDatagrams: UInt64
+        var refusedDatagrams: UInt64
     }
 
     var scenario: String
@@ -73,6 +92,7 @@ private struct ReportDocument: Encodable {
     var total: Group
     var groups: [Group]
     var server: Server?
+    var client: Client
     var clientCPUShare: Double
     var clientBytes: Int
     var warnings: [String]
@@ -113,10 +133,20 @@ extension RunReport {
                     cpuShareOfCore: $0.cpu,
                     cpuNanosecondsPerPacket: $0.cpuPerPacket.map { $0 * 1e9 },
                     packetsOut: $0.packetsOut,
-                    residentBytes: $0.residentBytes
+                    residentBytes: $0.residentBytes,
+                    droppedPackets: Dictionary($0.drops.map { ($0.reason, $0.count) }) { first, _ in first }
                 )
             },
-            clientCPUShare: self.clientCPU,
+            client: .init(
+                cpuShare: self.client.running,
+                waitShare: self.client.waiting,
+                processCPUShare: self.client.process,
+                isShort: self.isClientShort,
+                latenessMilliseconds: Self.quantiles(self.lateness),
+                droppedDatagrams: self.clientDrops,
+                refusedDatagrams: self.clientRefusals
+            ),
+            clientCPUShare: self.client.running,
             clientBytes: self.clientBytes,
             warnings: self.warnings,
             failures: self.failures,
@@ -136,15 +166,11 @@ extension RunReport {
             packetsRecovered: group.totals.packetsRecovered,
             packetsNeverCame: group.totals.packetsAbandoned,
             packetsOutOfOrder: group.totals.packetsOutOfOrder,
+            packetsDuplicated: group.totals.packetsDuplicated,
+            packetsUnreadable: group.totals.packetsUnreadable,
             packetsSent: group.totals.packetsSent,
             loss: group.loss,
-            latencyMilliseconds: group.latency.count == 0
-                ? .init()
-                : .init(
-                    p50: group.latency.milliseconds(at: 0.5),
-                    p95: group.latency.milliseconds(at: 0.95),
-                    p99: group.latency.milliseconds(at: 0.99)
-                ),
+            latencyMilliseconds: Self.quantiles(group.latency),
             joinMilliseconds: Self.quantiles(group.join)
         )
     }
@@ -161,7 +187,18 @@ extension RunReport {
             picturesByHeight: Dictionary(uniqueKeysWithValues: point.pictures.map { ("\($0)", $1) }),
             serverCPUShareOfCore: point.serverCPU,
             serverCPUNanosecondsPerPacket: point.cpuPerPacket.map { $0 * 1e9 },
-            clientCPUShare: point.clientCPU
+            clientCPUShare: point.clientCPU,
+            clientWaitShare: point.clientWait,
+            clientProcessCPUShare: point.clientProcessCPU
+        )
+    }
+
+    private static func quantiles(_ times: LatencyHistogram) -> ReportDocument.Quantiles {
+        guard times.count > 0 else { return .init() }
+        return .init(
+            p50: times.milliseconds(at: 0.5),
+            p95: times.milliseconds(at: 0.95),
+            p99: times.milliseconds(at: 0.99)
         )
     }
 

@@ -9,7 +9,7 @@ extension RunReport {
         scenario: Scenario,
         timeline: Timeline,
         peers: [PeerReport],
-        failed: (count: Int, texts: [String]),
+        failed: Joining.Failures,
         joinSeconds: Double,
         leftCount: Int,
         clientBytes: Int
@@ -20,9 +20,12 @@ extension RunReport {
         self.left = leftCount
         self.failures = failed.texts
         self.points = timeline.points
-        self.clientCPU = timeline.busiestClient
+        self.client = timeline.clientLoad
         self.clientBytes = clientBytes
-        self.clientDrops = timeline.overflownDatagrams + timeline.refusedDatagrams
+        self.clientDrops = timeline.overflownDatagrams
+        self.clientRefusals = timeline.refusedDatagrams
+        self.clientFailures = failed.ownCount
+        self.lateness = timeline.lateness
         self.sessions = scenario.sessions
         for (index, group) in scenario.groups.enumerated() {
             var result = Group(name: group.name)
@@ -44,6 +47,7 @@ extension RunReport {
             server.packetsOut = after.packetsOut - before.packetsOut
             server.cpuPerPacket = after.cpuPerPacket(since: before)
             server.residentBytes = after.residentBytes
+            server.drops = after.dropped(since: before).map { Drop(reason: $0.reason, count: $0.count) }
             self.server = server
         }
         self.evaluate()

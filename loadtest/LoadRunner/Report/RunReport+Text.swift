@@ -8,7 +8,7 @@ extension RunReport {
             "\(self.scenario.name)\(self.scenario.description.isEmpty ? "" : ": ")"
                 + self.scenario.description.split(separator: "\n").joined(separator: " "),
         ]
-        lines += self.facts.map { name, value in "  \(Self.padded(name, 14))\(value)" }
+        lines += self.facts.map { name, value in "  \(Self.padded(name, 16))\(value)" }
         if self.groups.count > 1 { lines += [""] + Self.table(Self.groupHeader, self.groups.map(\.cells)) }
         lines.append("")
         lines += self.limits.map { "  \($0.isKept ? "ok  " : "FAIL")  \($0.text)" }
@@ -41,7 +41,9 @@ extension RunReport {
                 "\(Limit.text(self.total.loss, of: .loss)) (\(Decimal.grouped(totals.packetsLost)) packets), "
                     + "\(Self.count(totals.packetsRecovered)) recovered, "
                     + "\(Self.count(totals.packetsAbandoned)) never came, "
-                    + "\(Self.count(totals.packetsOutOfOrder)) out of order"
+                    + "\(Self.count(totals.packetsOutOfOrder)) out of order, "
+                    + "\(Self.count(totals.packetsDuplicated)) twice"
+                    + (totals.packetsUnreadable > 0 ? ", \(Self.count(totals.packetsUnreadable)) unreadable" : "")
             ),
             ("latency", self.total.latencyText),
             ("join", self.total.joinText + ", in \(Decimal.text(self.joinSeconds, digits: 1)) s all together"),
@@ -64,11 +66,15 @@ extension RunReport {
                 )
             )
         }
+        if let drops = self.server?.drops, !drops.isEmpty {
+            let all = drops.map { "\($0.reason) \(Decimal.text($0.count, digits: 0))" }
+            facts.append(("server dropped", all.joined(separator: ", ")))
+        }
         facts.append(
             (
                 "this client",
-                "busiest thread \(Decimal.text(self.clientCPU * 100, digits: 0)) %, "
-                    + "\(Decimal.text(Double(self.clientBytes) / 1e6, digits: 0)) MB more than before"
+                "\(self.clientText); packets left \(Decimal.text(self.lateness.milliseconds(at: 0.99), digits: 1)) ms "
+                    + "late (p99); \(Decimal.text(Double(self.clientBytes) / 1e6, digits: 0)) MB more than before"
             )
         )
         return facts

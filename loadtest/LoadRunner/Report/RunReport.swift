@@ -22,6 +22,18 @@ package struct RunReport: Sendable {
         }
     }
 
+    /// Packets that the server dropped, as it says itself.
+    package struct Drop: Sendable, Equatable {
+        /// As in `sluice_rtp_dropped_packets_total`, or `full socket`.
+        package var reason: String
+        package var count: Double
+
+        package init(reason: String, count: Double) {
+            self.reason = reason
+            self.count = count
+        }
+    }
+
     package struct Server: Sendable, Equatable {
         /// Of one core.
         package var cpu = 0.0
@@ -29,6 +41,7 @@ package struct RunReport: Sendable {
         package var cpuPerPacket: Double?
         package var packetsOut = 0.0
         package var residentBytes = 0.0
+        package var drops: [Drop] = []
 
         package init() {}
     }
@@ -65,11 +78,17 @@ package struct RunReport: Sendable {
     package var server: Server?
     package var failures: [String] = []
     package var points: [TimelinePoint] = []
-    /// Of the busiest client thread; 1 = always busy.
-    package var clientCPU = 0.0
+    /// How busy this client was.
+    package var client = ClientLoad()
     package var clientBytes = 0
-    /// Datagrams that this machine lost before anybody saw them.
+    /// Datagrams that found a socket of this client full, coming or going.
     package var clientDrops: UInt64 = 0
+    /// Datagrams that the kernel would not send.
+    package var clientRefusals: UInt64 = 0
+    /// Sessions for which this machine had no socket.
+    package var clientFailures = 0
+    /// How late this client's packets left.
+    package var lateness = LatencyHistogram()
     package var limits: [LimitResult] = []
 
     package init(scenario: Scenario) { self.scenario = scenario }
@@ -109,23 +128,5 @@ package struct RunReport: Sendable {
 
     package mutating func evaluate() {
         self.limits = self.scenario.limits.map { LimitResult($0, measured: self.measured($0.kind)) }
-    }
-
-    /// What makes the figures doubtful.
-    package var warnings: [String] {
-        var warnings: [String] = []
-        if self.clientCPU > 0.85 {
-            warnings.append(
-                "a client thread was busy \(Decimal.text(self.clientCPU * 100, digits: 0)) % of the time: "
-                    + "what is late or lost may be its doing; use more threads"
-            )
-        }
-        if self.clientDrops > 0 {
-            warnings.append(
-                "\(Decimal.grouped(Int64(clamping: self.clientDrops))) datagrams were dropped at full buffers of this "
-                    + "machine's client sockets"
-            )
-        }
-        return warnings
     }
 }

@@ -10,6 +10,7 @@ final class Joining: Sendable {
     private let count = Mutex(0)
     private let failures = Mutex<[String]>([])
     private let failureCount = Mutex(0)
+    private let ownFailureCount = Mutex(0)
     private static let largestFailureCount = 1_000
 
     init(scenario: Scenario, target: RunTarget, loops: [ClientLoop]) {
@@ -19,12 +20,31 @@ final class Joining: Sendable {
     }
 
     /// What went wrong, in words: the first thousand.
-    var failed: (count: Int, texts: [String]) { (self.failureCount.withLock { $0 }, self.failures.withLock { $0 }) }
+    var failed: Failures {
+        Failures(
+            count: self.failureCount.withLock { $0 },
+            ownCount: self.ownFailureCount.withLock { $0 },
+            texts: self.failures.withLock { $0 }
+        )
+    }
+
+    struct Failures {
+        /// Sessions that could not join.
+        var count = 0
+        /// Of these, for which this machine had no socket: nothing that the server could help.
+        var ownCount = 0
+        var texts: [String] = []
+    }
 
     /// Adds a line about something that went wrong.
     private func note(_ failure: String, sessions: Int) {
         self.failureCount.withLock { $0 += sessions }
         self.failures.withLock { if $0.count < Self.largestFailureCount { $0.append(failure) } }
+    }
+
+    private func note(_ error: any Error, of whom: String) {
+        if case .noSocket = error as? LoadClientError { self.ownFailureCount.withLock { $0 += 1 } }
+        self.note("\(whom): \(error)", sessions: 1)
     }
 
     /// - Returns: `nil` when it could not join; `failed` says why.
@@ -73,6 +93,7 @@ final class Joining: Sendable {
             plan.video = group.video
             plan.audio = group.audio != nil
             if let bitrate = group.audio { plan.audioBitrate = bitrate }
+            plan.phase = self.phase(place)
         }
         guard group.receives || !place.publishes else { return plan }
         guard self.scenario.transport == .websocket else {
@@ -95,6 +116,22 @@ final class Joining: Sendable {
         return plan
     }
 
+    private func phase(_ place: Place) -> PublishingPhase? {
+        switch self.scenario.groups[place.group].phase {
+        case .joining: return nil
+        case .together: return PublishingPhase(0)
+        case .spread:
+            let position = place.room * self.scenario.publishersPerRoom + place.number
+            let count = self.scenario.rooms * self.scenario.publishersPerRoom
+            return PublishingPhase(Double(position) / Double(max(count, 1)))
+        case .random:
+            // Of the place, not of the order in which they join: whoever comes anew has the phase of who was there.
+            let position = UInt64(place.room) << 32 | UInt64(place.number)
+            var random = RandomSource.seeded(state: self.scenario.seed ^ (position &+ 1) &* 0x9E37_79B9_7F4A_7C15)
+            return PublishingPhase(Double.random(in: 0..<1, using: &random))
+        }
+    }
+
     private func joinByHTTP(_ place: Place, _ loop: ClientLoop, paths: [String]) async -> Participant? {
         let client = self.target.whip
         var connections: [Participant.Connection] = []
@@ -110,7 +147,7 @@ final class Joining: Sendable {
                     loop.close(offer.id)
                     throw error
                 }
-            } catch { self.note("\(path): \(error)", sessions: 1) }
+            } catch { self.note(error, of: path) }
         }
         return connections.isEmpty ? nil : Participant(place: place, loop: loop, connections: connections)
     }
@@ -135,7 +172,7 @@ final class Joining: Sendable {
             }
             return Participant(place: place, loop: loop, connections: [.webSocket(member)])
         } catch {
-            self.note("\(room)/\(name): \(error)", sessions: 1)
+            self.note(error, of: "\(room)/\(name)")
             return nil
         }
     }

@@ -1,3 +1,5 @@
+import LoadClient
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -21,19 +23,20 @@ package enum ProcessLimits {
 
     /// Bytes of this process that are in memory; 0 when the system does not say.
     package static func residentBytes() -> Int {
-        let words = (Self.line(of: "/proc/self/statm") ?? "").split(separator: " ")
+        let words = (SystemFiles.line(of: "/proc/self/statm") ?? "").split(separator: " ")
         guard words.count > 1, let pages = Int(words[1]) else { return 0 }
         return pages * Int(sysconf(CInt(_SC_PAGESIZE)))
     }
 
-    /// The first line of a file, at most 1,023 bytes of it; `nil` when it cannot be read.
-    static func line(of path: String) -> String? {
-        guard let file = unsafe fopen(path, "r") else { return nil }
-        defer { unsafe fclose(file) }
-        var line = [CChar](repeating: 0, count: 1_024)
-        guard unsafe fgets(&line, CInt(line.count), file) != nil else { return nil }
-        return String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    /// User and system time of all threads of this process, in seconds.
+    package static func cpuSeconds() -> Double {
+        var time = timespec()
+        guard unsafe clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time) == 0 else { return 0 }
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
+
+    /// How many files may be open that are not there yet: some for connections that come and go, and for the rest.
+    package static let spareFiles = 300
 
     /// Whether standard error is a terminal.
     package static var hasTerminal: Bool { isatty(STDERR_FILENO) == 1 }

@@ -39,6 +39,9 @@ package struct RunProgress: Sendable {
         words.append("loss \(Decimal.text(point.loss * 100, digits: 2)) %")
         words.append("p99 \(Decimal.text(point.latency[2], digits: 1)) ms")
         if let cpu = point.serverCPU { words.append("server \(Decimal.text(cpu * 100, digits: 0)) % of a core") }
+        if point.clientCPU + point.clientWait > ClientLoad.most {
+            words.append("this client \(Decimal.text((point.clientCPU + point.clientWait) * 100, digits: 0)) % busy")
+        }
         return words.joined(separator: "  ")
     }
 }
@@ -66,6 +69,12 @@ package final class ProgressDisplay: Sendable {
             return true
         }
         if isDue { self.write(progress.text + "\n") }
+    }
+
+    /// A line that stays.
+    package func note(_ line: String) {
+        self.end()
+        self.write(line + "\n")
     }
 
     /// Makes room for what is printed next.

@@ -29,6 +29,8 @@ package struct ServerMetrics: Sendable, Equatable {
     package var cpuSeconds = 0.0
     package var packetsOut = 0.0
     package var residentBytes = 0.0
+    /// Packets that it dropped on their way out, and datagrams that its sockets had no room for, by reason.
+    package var dropped: [String: Double] = [:]
 
     package init() {}
 
@@ -64,15 +66,30 @@ package struct ServerMetrics: Sendable, Equatable {
             case "process_cpu_seconds_total": self.cpuSeconds = value
             case "process_resident_memory_bytes": self.residentBytes = value
             case "sluice_rtp_packets_total" where line.contains("direction=\"out\""): self.packetsOut += value
+            case "sluice_rtp_dropped_packets_total" where line.contains("direction=\"out\""):
+                if let reason = Self.label("reason", in: line) { self.dropped[reason, default: 0] += value }
+            case "sluice_socket_dropped_packets_total": self.dropped["full socket", default: 0] += value
             default: break
             }
         }
     }
 
+    private static func label(_ name: String, in line: Substring) -> String? {
+        guard let start = line.firstRange(of: "\(name)=\"") else { return nil }
+        return String(line[start.upperBound...].prefix { $0 != "\"" })
+    }
+
+    /// What was dropped since, most first. That layers are left out is no loss: it is what an SFU is for.
+    package func dropped(since earlier: Self) -> [(reason: String, count: Double)] {
+        self.dropped.map { (reason: $0.key, count: $0.value - (earlier.dropped[$0.key] ?? 0)) }
+            .filter { $0.count > 0 && $0.reason != "layer" }
+            .sorted { ($1.count, $0.reason) < ($0.count, $1.reason) }
+    }
+
     /// What the kernel says of a process and its threads; `nil` when there is none of that number.
     init?(process: Int32, packetsOut: Double) {
-        guard let stat = ProcessLimits.line(of: "/proc/\(process)/stat"),
-            let statm = ProcessLimits.line(of: "/proc/\(process)/statm")
+        guard let stat = SystemFiles.line(of: "/proc/\(process)/stat"),
+            let statm = SystemFiles.line(of: "/proc/\(process)/statm")
         else { return nil }
         self.init(
             stat: stat,

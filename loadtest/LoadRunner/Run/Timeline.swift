@@ -23,6 +23,10 @@ package struct TimelinePoint: Sendable, Equatable {
     package var serverBytes: Double?
     /// Of the busiest client thread; 1 = always busy.
     package var clientCPU = 0.0
+    /// Share of the time in which that thread could have run and had no core.
+    package var clientWait = 0.0
+    /// CPU time of this process, of all cores that it may use.
+    package var clientProcessCPU = 0.0
 
     package init() {}
 }
@@ -38,7 +42,7 @@ struct Timeline {
     private var last = LoadSample()
     private var lastMetrics: ServerMetrics?
     private var lastTime: ContinuousClock.Instant
-    private var lastLoopCPU: [Double]
+    private var lastUse: ClientUse
     private(set) var points: [TimelinePoint] = []
 
     private var base: LoadSample?
@@ -46,21 +50,21 @@ struct Timeline {
     private var baseTime: ContinuousClock.Instant
     /// By group, of the measurement.
     private(set) var latencies: [LatencyHistogram] = []
-    private var baseLoopCPU: [Double]
+    /// Of the measurement: how late publishers' packets left.
+    private(set) var lateness = LatencyHistogram()
+    private var baseUse: ClientUse
 
     init(loops: [ClientLoop], figures: ServerFigures?) {
         self.loops = loops
         self.figures = figures
         self.lastTime = self.start
         self.baseTime = self.start
-        self.lastLoopCPU = loops.map { _ in 0 }
-        self.baseLoopCPU = self.lastLoopCPU
+        self.lastUse = ClientUse()
+        self.baseUse = self.lastUse
     }
 
-    /// How busy the busiest client thread was during the measurement; 1 = always.
-    var busiestClient: Double {
-        zip(self.lastLoopCPU, self.baseLoopCPU).map { ($0 - $1) / max(self.seconds, 0.001) }.max() ?? 0
-    }
+    /// How busy this client was during the measurement.
+    var clientLoad: ClientLoad { ClientLoad(from: self.baseUse, to: self.lastUse, seconds: self.seconds) }
 
     /// What the measurement amounts to so far, by group.
     var totals: [LoadTotals] {
@@ -81,12 +85,13 @@ struct Timeline {
 
     mutating func tick(_ phase: TimelinePoint.Phase) async {
         var sample = LoadSample()
-        var cpu: [Double] = []
+        var use = ClientUse()
         for loop in self.loops {
             let one = await loop.sample()
-            cpu.append(one.cpuSeconds)
+            use.threads.append((running: one.cpuSeconds, waiting: one.waitSeconds))
             sample.merge(one)
         }
+        use.process = ProcessLimits.cpuSeconds()
         let now = ContinuousClock.now
         let total = sample.total
         let metrics = await self.figures?.read(received: total.totals.packetsReceived)
@@ -101,8 +106,8 @@ struct Timeline {
         point.loss = RunReport.share(fresh.packetsLost, of: fresh.packetsReceived)
         point.latency = [0.5, 0.95, 0.99].map { total.latency.milliseconds(at: $0) }
         point.pictures = total.totals.pictures
-        let shares = zip(cpu, self.lastLoopCPU).map { ($0 - $1) / elapsed }
-        point.clientCPU = shares.max() ?? 0
+        let load = ClientLoad(from: self.lastUse, to: use, seconds: elapsed)
+        (point.clientCPU, point.clientWait, point.clientProcessCPU) = (load.running, load.waiting, load.process)
         if let metrics {
             point.serverBytes = metrics.residentBytes
             if let before = self.lastMetrics {
@@ -114,11 +119,12 @@ struct Timeline {
         if phase == .measuring {
             while self.latencies.count < sample.groups.count { self.latencies.append(LatencyHistogram()) }
             for (index, group) in sample.groups.enumerated() { self.latencies[index].merge(group.latency) }
+            self.lateness.merge(total.lateness)
         }
         self.last = sample
         self.lastMetrics = metrics ?? self.lastMetrics
         self.lastTime = now
-        self.lastLoopCPU = cpu
+        self.lastUse = use
     }
 
     /// The measurement begins with the last tick.
@@ -126,7 +132,8 @@ struct Timeline {
         self.base = self.last
         self.baseMetrics = self.lastMetrics
         self.baseTime = self.lastTime
-        self.baseLoopCPU = self.lastLoopCPU
+        self.baseUse = self.lastUse
         self.latencies = []
+        self.lateness = LatencyHistogram()
     }
 }

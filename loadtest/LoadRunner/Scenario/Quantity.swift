@@ -54,9 +54,10 @@ package enum Decimal {
     /// At most so many digits after the point, without zeros at the end.
     package static func text(_ value: Double, digits: Int) -> String {
         guard value.isFinite else { return "-" }
+        guard abs(value) < 1e15 else { return "\(value)" }
         let scale = (0..<max(digits, 0)).reduce(1.0) { scale, _ in scale * 10 }
         let rounded = (value * scale).rounded() / scale
-        if rounded == rounded.rounded(), abs(rounded) < 1e15 { return Self.grouped(Int64(rounded)) }
+        if rounded == rounded.rounded() { return Self.grouped(Int64(rounded)) }
         let whole = rounded.rounded(.towardZero)
         var rest = "\(((abs(rounded) - abs(whole)) * scale).rounded() / scale)".dropFirst(2)
         if rest.contains("e") { rest = "0" }

@@ -74,6 +74,11 @@ package struct Scenario: Sendable, Equatable {
     package var subscribersPerRoom: Int { self.subscribers.reduce(0) { $0 + $1.count } }
     package var participants: Int { self.rooms * (self.publishersPerRoom + self.subscribersPerRoom) }
 
+    /// Sockets of the clients, and what else a run opens.
+    package var openFiles: Int {
+        self.sessions * (self.transport == .websocket ? 2 : 1) + ProcessLimits.spareFiles
+    }
+
     /// Peer connections: a subscriber over WHEP has one for each publisher, unless it receives them at once.
     package var sessions: Int {
         let each = self.transport == .whip && !self.receivesAtOnce ? self.publishersPerRoom : 1
@@ -83,11 +88,24 @@ package struct Scenario: Sendable, Equatable {
 
 /// Participants that are alike.
 package struct ParticipantGroup: Sendable, Equatable {
+    /// How the packets of publishers lie to each other within the 20 ms, or the time of a frame, from one to the next.
+    package enum Phase: String, Sendable, CaseIterable {
+        /// Each counts from when it is connected.
+        case joining
+        /// Evenly, over all publishers of the scenario.
+        case spread
+        /// All at the same time.
+        case together
+        /// Each anywhere, from the scenario's seed.
+        case random
+    }
+
     package var name: String
     package var count = 1
     package var publishes = false
     package var video: VideoProfile?
     package var audio: Bitrate?
+    package var phase = Phase.joining
     /// Whether it receives the publishers of its room.
     package var receives = true
     /// What was wished of each video track, over WebSocket.

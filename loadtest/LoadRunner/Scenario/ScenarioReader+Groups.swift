@@ -47,7 +47,7 @@ extension ScenarioReader {
         let publishes = key == "publishers"
         let allowed =
             ["name", "count", "link", "maxWidth", "maxHeight", "maxFps", "priority"]
-            + (publishes ? ["video", "audio", "receives"] : [])
+            + (publishes ? ["video", "audio", "receives", "phase"] : [])
         let maps = try top.maps(key, allowed: allowed, most: 32)
         var groups: [ParticipantGroup] = []
         for (index, map) in maps.enumerated() {
@@ -70,6 +70,7 @@ extension ScenarioReader {
                 guard group.video != nil || group.audio != nil else {
                     throw map.error("video", "publishes nothing: neither video nor audio")
                 }
+                if let phase = try map.choice("phase", ParticipantGroup.Phase.self) { group.phase = phase }
                 group.receives = try map.flag("receives") ?? (transport == .websocket)
                 guard !group.receives || transport == .websocket else {
                     throw map.error("receives", "needs transport: websocket; WHIP only publishes")

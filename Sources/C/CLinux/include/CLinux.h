@@ -45,6 +45,9 @@ cl_receive_batch *cl_receive_batch_make(int count, int stride);
 void cl_receive_batch_free(cl_receive_batch *batch);
 /// Reads what is there, without waiting. Returns the number of datagrams, up to 64 times `count`, or a negative errno.
 int cl_receive(int fd, cl_receive_batch *batch);
+/// Reads what is there now behind what was read since the last cl_receive. Returns the number of all datagrams, the ones
+/// before among them.
+int cl_receive_more(int fd, cl_receive_batch *batch);
 uint8_t *cl_receive_bytes(cl_receive_batch *batch, int index);
 /// Negative when the datagram did not fit and was cut.
 int cl_receive_length(const cl_receive_batch *batch, int index);
@@ -61,6 +64,7 @@ uint32_t cl_receive_overflow(const cl_receive_batch *batch);
 typedef struct cl_send_batch cl_send_batch;
 cl_send_batch *cl_send_batch_make(int count, int stride);
 void cl_send_batch_free(cl_send_batch *batch);
+
 /// The memory of slot `index`: `stride` bytes. Slots are filled from 0 on, each is ended before the next is asked for.
 uint8_t *cl_send_bytes(cl_send_batch *batch, int index);
 /// Ends slot `index`, the first one for this destination and socket: what is appended to it leaves with it.
@@ -69,6 +73,44 @@ void cl_send_begin(cl_send_batch *batch, int index, int fd, const cl_address *to
 void cl_send_mark(cl_send_batch *batch, int ecn);
 /// Ends slot `index`, for the same destination and socket as `previous`, the last of its chain.
 void cl_send_append(cl_send_batch *batch, int index, int previous, int length);
+/// Takes back the slots that were ended last, all of one destination: those behind `previous`, or with -1 all of the
+/// destination, which began last.
+void cl_send_take_back(cl_send_batch *batch, int previous);
+
+/// A datagram.
+typedef struct {
+    /// Where it lies in the batch's memory.
+    int start;
+    int length;
+    /// The next slot for the same destination, -1 = none.
+    int next;
+} cl_send_slot;
+
+/// What every datagram touches of a batch; stays where it is. For callers that do not want a call for each.
+typedef struct {
+    uint8_t *bytes;
+    cl_send_slot *slots;
+} cl_send_memory;
+cl_send_memory cl_send_memory_of(const cl_send_batch *batch);
+
+/// As cl_send_bytes.
+static inline uint8_t *cl_send_memory_bytes(cl_send_memory memory, int index) {
+    return memory.bytes + memory.slots[index].start;
+}
+
+/// Ends slot `index`; the next one begins right behind it, so that what leaves together lies together.
+static inline void cl_send_memory_end(cl_send_memory memory, int index, int length) {
+    cl_send_slot *slot = &memory.slots[index];
+    slot->length = length;
+    slot->next = -1;
+    slot[1].start = slot->start + length;
+}
+
+/// As cl_send_append.
+static inline void cl_send_memory_append(cl_send_memory memory, int index, int previous, int length) {
+    memory.slots[previous].next = index;
+    cl_send_memory_end(memory, index, length);
+}
 
 /// Whether datagrams of one destination and size leave as one message (UDP_SEGMENT, Linux 4.18). On at first; goes off
 /// by itself where the device cannot.

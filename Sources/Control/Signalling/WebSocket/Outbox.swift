@@ -44,7 +44,7 @@ final class Outbox: Sendable {
         var replacedCount = 0
         var positions: [Topic: Int] = [:]
         var queuedBytes = 0
-        /// When the sending of the current item began.
+        /// When the sending of the current batch began.
         var sendingSince: Instant?
         var closing: Item?
         var isOverflowing = false
@@ -111,18 +111,26 @@ final class Outbox: Sendable {
 
     // MARK: For the sending task
 
-    /// Takes out what is to be sent next; `nil` = nothing for now. After an overflow what is left is dropped.
-    func takeFirst(at now: Instant) -> Item? {
+    /// Takes out what is to be sent next, in one piece: while many join a room, one send call for each of them and each
+    /// message is most of what the joins cost. Empty = nothing for now. After an overflow what is left is dropped.
+    func takeBatch(at now: Instant) -> [Item] {
         self.state.withLock { state in
-            guard !state.isOverflowing, let item = state.popFirst() else { return nil }
-            state.sendingSince = now
-            return item
+            var batch: [Item] = []
+            var bytes = 0
+            while batch.count < Self.largestBatchCount, bytes < Self.largestBatchBytes, !state.isOverflowing,
+                let item = state.popFirst()
+            {
+                bytes += Self.size(of: item)
+                batch.append(item)
+            }
+            if !batch.isEmpty { state.sendingSince = now }
+            return batch
         }
     }
 
-    func sent(_ item: Item) {
+    func sent(_ batch: [Item]) {
         self.state.withLock { state in
-            state.queuedBytes -= Self.size(of: item)
+            for item in batch { state.queuedBytes -= Self.size(of: item) }
             state.sendingSince = nil
         }
     }
@@ -140,6 +148,8 @@ final class Outbox: Sendable {
 
     var isOverflowing: Bool { self.state.withLock { $0.isOverflowing } }
 
+    private static let largestBatchCount = 64
+    private static let largestBatchBytes = 16_384
     private static let tooSlow = Item.close(code: 1013, reason: "the client does not read")
 
     fileprivate static func size(of item: Item) -> Int {

@@ -106,10 +106,14 @@ actor SignallingSession {
             throw RoomError(.rateLimited, "more than \(limit) joins a second from this address")
         }
         let room = RoomID(join.roomID)
-        let outbox = self.outbox
+        let (outbox, told) = (self.outbox, self.context.told)
         // What waits for `resume` was let in before, and only its owner knows the token.
         if let token = join.resume,
-            let joined = await self.context.directory.resume(room, token: token, sink: { Self.deliver($0, to: outbox) })
+            let joined = await self.context.directory.resume(
+                room,
+                token: token,
+                sink: { Self.deliver($0, to: outbox, by: told) }
+            )
         {
             return self.welcome(joined, id: id)
         }
@@ -124,7 +128,7 @@ actor SignallingSession {
             autoSubscribe: join.autoSubscribe,
             onRemoved: { [accessControl = self.context.accessControl] in accessControl.revoke(access.credential) }
         )
-        let joined = try await self.context.directory.join(room, request) { Self.deliver($0, to: outbox) }
+        let joined = try await self.context.directory.join(room, request) { Self.deliver($0, to: outbox, by: told) }
         return self.welcome(joined, id: id)
     }
 
@@ -141,20 +145,20 @@ actor SignallingSession {
 
     /// Returns whether it was taken.
     @discardableResult
-    private static func send(_ message: ServerMessage, to outbox: Outbox) -> Bool {
-        let isTaken = outbox.put(.text(message.bytes), as: message.standing)
+    private static func send(_ message: ServerMessage, _ bytes: [UInt8]? = nil, to outbox: Outbox) -> Bool {
+        let isTaken = outbox.put(.text(bytes ?? message.bytes), as: message.standing)
         SignallingMetrics.message(.sent, type: message.label, result: isTaken ? "ok" : "rateLimited")
         return isTaken
     }
 
-    private static func deliver(_ event: RoomEvent, to outbox: Outbox) -> Bool {
+    private static func deliver(_ event: RoomEvent, to outbox: Outbox, by told: ToldEvents) -> Bool {
         switch event {
         case .removed(.left): outbox.close(code: 1000, reason: "")
         case .removed(.roomClosed): outbox.close(code: 1000, reason: LeaveReason.roomClosed.rawValue)
         case .removed(let reason): outbox.close(code: 1008, reason: reason.rawValue)
         case .resumedElsewhere: outbox.close(code: 1008, reason: "resumed")
         default:
-            if let message = ServerMessage(event) { return self.send(message, to: outbox) }
+            if let (message, bytes) = told.message(of: event) { return self.send(message, bytes, to: outbox) }
         }
         return true
     }

@@ -77,12 +77,12 @@ struct WebSocketConnection {
 
     private func write() async {
         for await _ in self.outbox.signals {
-            while let item = self.outbox.takeFirst(at: self.now()) {
-                do { try await self.channel.write(Self.frame(item)) } catch {
+            while case let batch = self.outbox.takeBatch(at: self.now()), !batch.isEmpty {
+                do { try await self.channel.write(batch.map(Self.frame)) } catch {
                     self.channel.close()
                     return
                 }
-                self.outbox.sent(item)
+                self.outbox.sent(batch)
             }
         }
         if self.outbox.isOverflowing { return }

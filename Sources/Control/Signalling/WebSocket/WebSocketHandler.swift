@@ -74,12 +74,18 @@ final class WebSocketHandler: ChannelInboundHandler {
 
     // MARK: Output
 
-    fileprivate func write(_ frame: WebSocketFrame, promise: EventLoopPromise<Void>?) {
+    /// The promise is kept with the last frame.
+    fileprivate func write(_ frames: [WebSocketFrame], promise: EventLoopPromise<Void>?) {
         guard let context = self.context else {
             promise?.fail(ChannelError.ioOnClosedChannel)
             return
         }
-        context.writeAndFlush(Self.wrapOutboundOut(frame), promise: promise)
+        for frame in frames.dropLast() { context.write(Self.wrapOutboundOut(frame), promise: nil) }
+        guard let last = frames.last else {
+            promise?.succeed()
+            return
+        }
+        context.writeAndFlush(Self.wrapOutboundOut(last), promise: promise)
     }
 
     fileprivate func close() { self.context?.close(promise: nil) }
@@ -111,17 +117,17 @@ struct WebSocketChannel: Sendable {
 
     var remoteAddress: SocketAddress? { self.channel.remoteAddress }
 
-    /// Returns when the kernel has taken the frame.
-    func write(_ frame: WebSocketFrame) async throws {
+    /// Returns when the kernel has taken the frames.
+    func write(_ frames: [WebSocketFrame]) async throws {
         let handler = self.handler
         let sent = self.channel.eventLoop.makePromise(of: Void.self)
-        self.channel.eventLoop.execute { handler.value.write(frame, promise: sent) }
+        self.channel.eventLoop.execute { handler.value.write(frames, promise: sent) }
         try await sent.futureResult.get()
     }
 
     func post(_ frame: WebSocketFrame) {
         let handler = self.handler
-        self.channel.eventLoop.execute { handler.value.write(frame, promise: nil) }
+        self.channel.eventLoop.execute { handler.value.write([frame], promise: nil) }
     }
 
     func close(in delay: TimeAmount = .zero) {

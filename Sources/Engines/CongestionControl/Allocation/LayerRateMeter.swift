@@ -117,8 +117,9 @@ package import Basics
     /// The bitrate to decide by; `nil` before there is half a second of it: use what the publisher announces, or a guess.
     package func bitrate(at now: Instant) -> Bitrate? {
         guard self.stepCount >= Self.warmUpSteps else { return nil }
+        let samples = self.samples.span
         var highest: Float = 0
-        for index in 0..<self.sampledCount { highest = max(highest, self.samples[index]) }
+        for index in 0..<self.sampledCount { highest = max(highest, samples[index]) }
         let bytesPerStep = max(self.newest, 0.9 * highest)
         return Bitrate(bitsPerSecond: Int64(min(bytesPerStep, 1e9)) * 8 * 1_000_000_000 / Self.step.count)
     }

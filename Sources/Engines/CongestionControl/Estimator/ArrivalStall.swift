@@ -21,7 +21,7 @@ struct ArrivalStall: Sendable, BitwiseCopyable {
     /// - Parameters:
     ///   - send: microseconds of our clock.
     ///   - arrival: microseconds of the receiver's; not before the packet before.
-    mutating func add(send: Int64, arrival: Int64) {
+    @inline(__always) mutating func add(send: Int64, arrival: Int64) {
         defer {
             self.lastSend = send
             self.lastArrival = arrival

@@ -5,12 +5,10 @@ package import RTP
 /// neighbours.
 struct ArrivalBatch {
     static let capacity = 64
-    private var samples = InlineArray<64, ReceivedPacket>(repeating: ReceivedPacket())
+    var samples = InlineArray<64, ReceivedPacket>(repeating: ReceivedPacket())
     private(set) var count = 0
 
-    subscript(index: Int) -> ReceivedPacket { self.samples[index] }
-
-    mutating func insert(_ packet: ReceivedPacket) {
+    @inline(__always) mutating func insert(_ packet: ReceivedPacket) {
         var index = self.count
         while index > 0, self.samples[index - 1].arrival > packet.arrival {
             self.samples[index] = self.samples[index - 1]
@@ -46,7 +44,7 @@ extension BandwidthEstimator {
         self.take(&batch, at: now)
         self.history.feedbackEnded(at: now)
         self.core.endFeedback(acknowledged: self.throughput.bitrate, at: now)
-        self.estimate = self.core.snapshot(at: now)
+        self.refreshEstimate(at: now)
         if self.nextDeadline < .distantFuture { self.hasten(at: now) }
     }
 
@@ -57,7 +55,7 @@ extension BandwidthEstimator {
         self.core.lost(byteCount: sample.byteCount, send: sample.sendMicroseconds)
     }
 
-    mutating func received(_ sequence: SequenceNumber, arrival: Int64) -> ReceivedPacket? {
+    @inline(__always) mutating func received(_ sequence: SequenceNumber, arrival: Int64) -> ReceivedPacket? {
         guard let sample = self.history.acknowledge(sequence, arrivalMicroseconds: arrival),
             sample.sequence >= self.firstSequence
         else { return nil }
@@ -72,17 +70,11 @@ extension BandwidthEstimator {
     }
 
     mutating func take(_ batch: inout ArrivalBatch, at now: Instant) {
-        for index in 0..<batch.count {
-            var packet = batch[index]
-            packet.untrackedByteCount &+= Int32(clamping: self.unreported)
-            self.unreported = 0
-            self.throughput.add(
-                send: packet.send,
-                arrival: packet.arrival,
-                byteCount: Int(packet.byteCount) + Int(packet.untrackedByteCount)
-            )
-            self.core.received(packet, at: now)
-        }
+        guard batch.count > 0 else { return }
+        batch.samples[0].untrackedByteCount &+= Int32(clamping: self.unreported)
+        self.unreported = 0
+        self.throughput.add(batch.samples.span.extracting(first: batch.count))
+        self.core.received(batch.samples.span.extracting(first: batch.count), at: now)
         batch.removeAll()
     }
 }

@@ -34,7 +34,7 @@ extension BandwidthEstimator {
         self.take(&batch, at: now)
         self.history.feedbackEnded(at: now)
         self.core.endFeedback(acknowledged: self.throughput.bitrate, at: now)
-        self.estimate = self.core.snapshot(at: now)
+        self.refreshEstimate(at: now)
         if self.nextDeadline < .distantFuture { self.hasten(at: now) }
     }
 

@@ -22,10 +22,10 @@ import RTP
 
     // What every packet that leaves touches comes first: with many subscribers it is not in the cache.
     /// Of IP and UDP, in bytes per packet: 28 for IPv4, 48 for IPv6, more with TURN.
-    package var overhead = 28
+    @usableFromInline package var overhead = 28
     /// When `advance` has something to do; `distantFuture` while nothing is sent and nothing wanted.
     package internal(set) var nextDeadline = Instant.distantFuture
-    var history: TransportFeedbackHistory
+    @usableFromInline var history: TransportFeedbackHistory
     var core: EstimatorCore
     let configuration: EstimatorConfiguration
     var throughput = RobustThroughputEstimator()
@@ -43,6 +43,8 @@ import RTP
         self.history = TransportFeedbackHistory(firstSequence: configuration.firstSequence)
         self.estimate = self.core.snapshot(at: now)
     }
+
+    mutating func refreshEstimate(at now: Instant) { self.estimate = self.core.snapshot(at: now) }
 
     /// A packet leaves now.
     /// - Parameters:
@@ -72,7 +74,7 @@ import RTP
         self.history.sendUntracked(byteCount: size)
     }
 
-    private mutating func noteSent(byteCount: Int, at now: Instant) {
+    mutating func noteSent(byteCount: Int, at now: Instant) {
         self.core.sent(byteCount: byteCount, at: now)
         if self.nextDeadline == .distantFuture { self.nextDeadline = self.nextTick(after: now) }
     }
@@ -81,7 +83,7 @@ import RTP
     package mutating func setGoal(_ goal: ProbeGoal, at now: Instant) {
         self.core.setGoal(goal, at: now)
         if goal.bitrate > .zero { self.hasten(at: now) }
-        self.estimate = self.core.snapshot(at: now)
+        self.refreshEstimate(at: now)
     }
 
     /// The packets take another way from now on (ICE restart, another candidate pair): nothing that was learnt holds,
@@ -90,19 +92,19 @@ import RTP
         self.core.restart(at: now)
         self.throughput.reset()
         self.firstSequence = self.history.next
-        self.estimate = self.core.snapshot(at: now)
+        self.refreshEstimate(at: now)
     }
 
     /// Everything that happens by itself: silence, timeouts, probes that fall due.
     package mutating func advance(to now: Instant) {
         guard now >= self.nextDeadline else { return }
         self.core.advance(to: now)
-        self.estimate = self.core.snapshot(at: now)
+        self.refreshEstimate(at: now)
         self.nextDeadline =
             self.core.isIdle(at: now, after: Self.idleAfter) ? .distantFuture : self.nextTick(after: now)
     }
 
-    private func nextTick(after now: Instant) -> Instant {
+    @inline(__always) private func nextTick(after now: Instant) -> Instant {
         let next = now + Self.tick
         guard self.core.isSteady else { return next }
         let silence = self.core.silence.deadline(roundTripTime: self.core.roundTripTime ?? .milliseconds(200))
@@ -122,7 +124,7 @@ import RTP
 
     package mutating func handleREMB(_ bitrate: Bitrate, at now: Instant) {
         self.core.handleREMB(bitrate, at: now)
-        self.estimate = self.core.snapshot(at: now)
+        self.refreshEstimate(at: now)
     }
 
     /// A report block about what we send.
@@ -142,6 +144,6 @@ import RTP
             roundTripTime: roundTripTime,
             at: now
         )
-        self.estimate = self.core.snapshot(at: now)
+        self.refreshEstimate(at: now)
     }
 }

@@ -15,7 +15,7 @@ struct BurstRate: Sendable, BitwiseCopyable {
     private var mean: Double?
     private var reference: Double?
 
-    mutating func add(send: Int64, arrival: Int64, byteCount: Int) {
+    @inline(__always) mutating func add(send: Int64, arrival: Int64, byteCount: Int) {
         if let first = self.firstSend, send &- first <= Self.burst, send >= first {
             self.lastArrival = arrival
             self.bits += Double(byteCount) * 8

@@ -18,7 +18,7 @@ extension EstimatorCore {
     }
 
     /// Up to the goal, while something is wanted and little is lost.
-    var receiverPadding: Bitrate {
+    @inline(__always) var receiverPadding: Bitrate {
         guard let goal = self.prober.goal, goal.bitrate > .zero, self.reports.lossFraction < 0.1 else { return .zero }
         let wanted = Double(goal.bitrate.bitsPerSecond)
         guard wanted > self.target else { return .zero }

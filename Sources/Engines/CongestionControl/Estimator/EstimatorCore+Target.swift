@@ -25,7 +25,7 @@ extension EstimatorCore {
         self.probes.setEstimate(self.target, limit: self.limit, at: now)
     }
 
-    func snapshot(at now: Instant) -> BandwidthEstimate {
+    @inline(__always) func snapshot(at now: Instant) -> BandwidthEstimate {
         let hasFeedback = self.source == .transportFeedback
         let factor = self.source == .none ? Self.pacingFactorAtStart : Self.pacingFactor
         let state = self.loss.result?.state ?? .delayBased
@@ -47,13 +47,13 @@ extension EstimatorCore {
         )
     }
 
-    var spacing: PacketSpacing {
+    @inline(__always) var spacing: PacketSpacing {
         if self.rules.contains(.marks), self.marks.isCapable { return .smooth }
         guard self.rules.contains(.goalProbing), let goal = self.prober.goal else { return .single }
         return Double(goal.bitrate.bitsPerSecond) > self.target ? .pairs : .single
     }
 
-    private var paddingRate: Bitrate {
+    @inline(__always) private var paddingRate: Bitrate {
         switch self.source {
         case .none, .receiverReports: return .zero
         case .receiverEstimate: return self.receiverPadding

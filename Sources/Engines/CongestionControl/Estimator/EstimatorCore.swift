@@ -10,10 +10,15 @@ struct ReceivedPacket: Sendable, BitwiseCopyable {
     var untrackedByteCount: Int32 = 0
     var probe: UInt16 = 0
     var wasLost = false
+
+    /// With what came before it without a number.
+    var wholeByteCount: Int { Int(self.byteCount) + Int(self.untrackedByteCount) }
 }
 
 /// GCC and the rules, without the packets' history: the parts in the order in which a feedback runs through them.
 /// Rates are in bit/s.
+///
+/// What only reads is inlined, here and in the larger parts: called, it would be handed a copy of all 4 KiB.
 struct EstimatorCore: Sendable {
     // What every packet that leaves touches comes first: with many subscribers it is not in the cache.
     var lastSentAt: Instant?
@@ -77,14 +82,16 @@ struct EstimatorCore: Sendable {
     }
 
     /// With rule P nothing is probed that nobody wants.
-    var mayProbe: Bool { !self.rules.contains(.goalProbing) || self.prober.goal == nil || self.prober.wantsMore }
+    @inline(__always) var mayProbe: Bool {
+        !self.rules.contains(.goalProbing) || self.prober.goal == nil || self.prober.wantsMore
+    }
 
     mutating func setGoal(_ goal: ProbeGoal, at now: Instant) {
         self.prober.set(goal, at: now)
         self.probes.setWanted(Double(goal.wanted.bitsPerSecond), at: now)
     }
 
-    func isIdle(at now: Instant, after idle: Nanoseconds) -> Bool {
+    @inline(__always) func isIdle(at now: Instant, after idle: Nanoseconds) -> Bool {
         let isQuiet = self.lastSentAt.map { now - $0 > idle } ?? true
         return isQuiet && !self.prober.wantsMore
     }
@@ -103,7 +110,7 @@ struct EstimatorCore: Sendable {
     }
 
     /// All that is wanted is sent, and nothing is awaited but the next feedback.
-    var isSteady: Bool {
+    @inline(__always) var isSteady: Bool {
         self.source == .transportFeedback && self.rules.contains(.goalProbing) && self.prober.goal != nil
             && !self.prober.wantsMore && self.isQuiet && !self.isLossLimited
     }
@@ -139,7 +146,7 @@ struct EstimatorCore: Sendable {
     }
 
     /// What was sent last has not been answered, so next to nothing may be sent.
-    private var isUnheard: Bool { self.silence.ceiling != nil || self.backoff.isOverLimit }
+    @inline(__always) private var isUnheard: Bool { self.silence.ceiling != nil || self.backoff.isOverLimit }
 
     /// Where nothing is sent nothing is answered, and a path that is back would never be noticed: a few small packets once
     /// a second. That there is an answer is all that they are to show, so their rate is not looked at.
@@ -172,7 +179,7 @@ struct EstimatorCore: Sendable {
 
     /// Nothing speaks of congestion: a probe would show what the path can carry. A delay that falls is none: it falls
     /// after each large frame.
-    var isQuiet: Bool {
+    @inline(__always) var isQuiet: Bool {
         self.delay.usage != .overusing && !self.drain.isActive && !self.inherent.isTrying && self.silence.ceiling == nil
             && !self.backoff.isOverLimit && !self.isLosing
     }
@@ -180,12 +187,12 @@ struct EstimatorCore: Sendable {
     /// The loss model holds the rate, and for a reason. One that holds it although nothing has been lost of late that
     /// could be blamed on the rate remembers what has gone, and where little is sent it would for ever: libwebrtc lets it
     /// rise by what arrives. A probe may ask then.
-    private var isLosing: Bool { self.isLossLimited && self.loss.averageLoss > InherentLoss.cleared }
+    @inline(__always) private var isLosing: Bool { self.isLossLimited && self.loss.averageLoss > InherentLoss.cleared }
 
-    var isLossLimited: Bool { (self.loss.result?.state ?? .delayBased) != .delayBased }
+    @inline(__always) var isLossLimited: Bool { (self.loss.result?.state ?? .delayBased) != .delayBased }
 
     /// What holds the estimate where it is.
-    var limit: ProbeController.Limit {
+    @inline(__always) var limit: ProbeController.Limit {
         if self.backoff.isOverLimit { return .roundTrip }
         if self.delay.usage != .normal { return .delayIncrease }
         switch self.loss.result?.state ?? .delayBased {

@@ -52,6 +52,8 @@ struct InherentLoss: Sendable {
 
     /// By send time: 250 ms each, the last four seconds.
     private var buckets = InlineArray<16, Bucket>(repeating: Bucket())
+    /// Bytes lost in all of them: whole numbers, so that it is exact however often it changes.
+    private var lost = 0.0
     private var index: Int64?
     private var firstIndex: Int64 = 0
     private var trialSince: Instant?
@@ -71,33 +73,48 @@ struct InherentLoss: Sendable {
     var ceiling: Double? { self.isTrying ? self.rateBefore * Self.trialFactor : nil }
 
     /// - Parameter send: microseconds of our clock.
-    mutating func add(byteCount: Int, isLost: Bool, wasLost: Bool, send: Int64) {
+    @inline(__always) mutating func add(byteCount: Int, isLost: Bool, wasLost: Bool, send: Int64) {
         let index = send / Self.bucketMicroseconds
-        let last = self.index ?? index - 16
-        if index > last {
-            for passed in max(last + 1, index - 15)...index { self.buckets[Int(passed & 15)] = Bucket() }
-            self.index = index
-        }
-        if last < index - 15 { self.firstIndex = index }
-        guard index > (self.index ?? index) - 16 else { return }
+        if index != self.index { guard self.begin(index) else { return } }
         let slot = Int(index & 15)
+        let bytes = Double(byteCount)
         if wasLost {
-            self.buckets[slot].lost = max(self.buckets[slot].lost - Double(byteCount), 0)
+            let back = min(self.buckets[slot].lost, bytes)
+            self.buckets[slot].lost -= back
+            self.lost -= back
         } else {
-            self.buckets[slot].bytes += Double(byteCount)
+            self.buckets[slot].bytes += bytes
             self.buckets[slot].packets += 1
-            if isLost { self.buckets[slot].lost += Double(byteCount) }
+            guard isLost else { return }
+            self.buckets[slot].lost += bytes
+            self.lost += bytes
         }
     }
 
-    /// Of the last `count` buckets, the one that is being filled included: 0...1.
-    private func loss(last count: Int64) -> Double { self.sum(last: count).loss }
+    /// Makes room for a bucket that is not the one of the packet before.
+    /// - Returns: whether it is not too old.
+    private mutating func begin(_ index: Int64) -> Bool {
+        let last = self.index ?? index - 16
+        if index > last {
+            for passed in max(last + 1, index - 15)...index {
+                self.lost -= self.buckets[Int(passed & 15)].lost
+                self.buckets[Int(passed & 15)] = Bucket()
+            }
+            self.index = index
+        }
+        if last < index - 15 { self.firstIndex = index }
+        return index > (self.index ?? index) - 16
+    }
 
-    private func sum(last count: Int64, notBefore first: Int64 = .min) -> Bucket {
+    /// Of the last `count` buckets, the one that is being filled included: 0...1.
+    @inline(__always) private func loss(last count: Int64) -> Double { self.lost > 0 ? self.sum(last: count).loss : 0 }
+
+    @inline(__always) private func sum(last count: Int64, notBefore first: Int64 = .min) -> Bucket {
         var sum = Bucket()
         guard let last = self.index else { return sum }
+        let buckets = self.buckets.span
         for passed in 0..<min(count, 16) where last - passed >= first {
-            let bucket = self.buckets[Int((last - passed) & 15)]
+            let bucket = buckets[Int((last - passed) & 15)]
             sum.bytes += bucket.bytes
             sum.lost += bucket.lost
             sum.packets += bucket.packets
@@ -106,10 +123,10 @@ struct InherentLoss: Sendable {
     }
 
     /// Of the last second.
-    var recentLoss: Double { self.loss(last: 5) }
+    @inline(__always) var recentLoss: Double { self.loss(last: 5) }
 
     /// How much of a lost packet is to be blamed on the rate: 0...1.
-    var blame: Double {
+    @inline(__always) var blame: Double {
         guard self.share > 0 else { return 1 }
         let recent = self.sum(last: 5)
         let chance = Self.deviations * (self.share * (1 - self.share) / max(recent.packets, 1)).squareRoot()
@@ -121,6 +138,7 @@ struct InherentLoss: Sendable {
     /// What was counted does not belong to the path as it is; what was learnt may.
     mutating func forget() {
         self.buckets = InlineArray(repeating: Bucket())
+        self.lost = 0
         self.index = nil
         self.trialSince = nil
     }
@@ -132,6 +150,8 @@ struct InherentLoss: Sendable {
         -> Verdict?
     {
         if let since = self.trialSince { return self.endTrial(since, roundTripTime: roundTripTime, at: now) }
+        // Nothing is lost, and nothing is known that would have to be forgotten.
+        guard self.lost > 0 || self.share > 0 else { return nil }
         let all = self.sum(last: 12)
         let long = all.loss
         if self.share > 0, all.packets >= Self.leastPackets { self.follow(long) }

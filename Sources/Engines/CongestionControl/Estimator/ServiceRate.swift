@@ -5,36 +5,48 @@
 struct ServiceRate: Sendable {
     private static let buckets: Int64 = 30
     private static let bucketMicroseconds: Int64 = 10_000
+    private static let never = Int64.max - Self.bucketMicroseconds
 
     private var bytes = InlineArray<32, Int64>(repeating: 0)
     private var index: Int64?
+    /// The bucket that the last packet went into, and the arrival that it begins with.
+    private var slot = 0
+    private var start = Self.never
 
     /// - Parameter arrival: microseconds of the receiver's clock.
-    mutating func add(arrival: Int64, byteCount: Int) {
+    @inline(__always) mutating func add(arrival: Int64, byteCount: Int) {
+        // Most come next to the one before.
+        if arrival >= self.start, arrival < self.start + Self.bucketMicroseconds {
+            return self.bytes[self.slot] += Int64(byteCount)
+        }
         let index = arrival / Self.bucketMicroseconds
+        // Around zero a bucket is twice as long.
+        if index > 0 { self.start = index * Self.bucketMicroseconds } else { self.start = Self.never }
+        self.slot = Int(index & 31)
         guard let last = self.index, index > last - Self.buckets, index < last + 1_000_000 else {
             self.bytes = InlineArray(repeating: 0)
             self.index = index
-            return self.bytes[Int(index & 31)] = Int64(byteCount)
+            return self.bytes[self.slot] = Int64(byteCount)
         }
         if index > last {
             for passed in max(last + 1, index - 31)...index { self.bytes[Int(passed & 31)] = 0 }
             self.index = index
         }
-        self.bytes[Int(index & 31)] += Int64(byteCount)
+        self.bytes[self.slot] += Int64(byteCount)
     }
 
     /// bit/s over the last 300 ms: frames of 30 a second spread by a tenth.
-    var bitrate: Double? { self.bitrate(Self.buckets) }
+    @inline(__always) var bitrate: Double? { self.bitrate(Self.buckets) }
 
     /// bit/s over the last 140 ms: exact while a queue stands, for then the link never pauses.
-    var shortBitrate: Double? { self.bitrate(14) }
+    @inline(__always) var shortBitrate: Double? { self.bitrate(14) }
 
     /// The bucket that is being filled is left out.
-    private func bitrate(_ buckets: Int64) -> Double? {
+    @inline(__always) private func bitrate(_ buckets: Int64) -> Double? {
         guard let last = self.index else { return nil }
+        let bytes = self.bytes.span
         var sum: Int64 = 0
-        for passed in 1...buckets { sum += self.bytes[Int((last - passed) & 31)] }
+        for passed in 1...buckets { sum += bytes[Int((last - passed) & 31)] }
         return Double(sum) * 8e6 / Double(buckets * Self.bucketMicroseconds)
     }
 }

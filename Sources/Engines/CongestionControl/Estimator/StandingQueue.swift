@@ -23,55 +23,84 @@ struct StandingQueue: Sendable {
     private var recentIndex: Int64?
     private var base = InlineArray<16, Int64>(repeating: .max)
     private var baseIndex: Int64?
+    /// Where the newest bucket of either ends, in microseconds of our clock.
+    private var recentEnd = Int64.min
+    private var baseEnd = Int64.min
+    /// The least of `recent`, and of the last twelve of `base`.
+    private var recentLow = Int64.max
+    private var baseLow = Int64.max
 
     /// - Parameters:
     ///   - send: microseconds of our clock.
     ///   - arrival: microseconds of the receiver's.
     ///   - byteCount: small packets take less time on a slow link, and are compared with nothing.
-    mutating func add(send: Int64, arrival: Int64, byteCount: Int) {
+    @inline(__always) mutating func add(send: Int64, arrival: Int64, byteCount: Int) {
         self.meanSize += (Double(byteCount) - self.meanSize) / 32
         guard Double(byteCount) > self.meanSize / 2 else { return }
         let delay = arrival &- send
+        if send >= self.recentEnd { self.beginRecent(send) }
+        if send >= self.recentEnd &- Self.windowBuckets * Self.bucketMicroseconds {
+            let slot = Int(send / Self.bucketMicroseconds & 7)
+            if delay < self.recent[slot] { self.recent[slot] = delay }
+            if delay < self.recentLow { self.recentLow = delay }
+        }
+        if send >= self.baseEnd { self.beginBase(send) }
+        if send >= self.baseEnd &- Self.baseBuckets * Self.baseMicroseconds {
+            let slot = Int(send / Self.baseMicroseconds & 15)
+            if delay < self.base[slot] { self.base[slot] = delay }
+            if delay < self.baseLow { self.baseLow = delay }
+        }
+    }
+
+    private mutating func beginRecent(_ send: Int64) {
         let index = send / Self.bucketMicroseconds
         let last = self.recentIndex ?? index - Self.windowBuckets
-        if index > last {
-            for passed in max(last + 1, index - Self.windowBuckets + 1)...index { self.recent[Int(passed & 7)] = .max }
-            self.recentIndex = index
-        }
-        if index > (self.recentIndex ?? index) - Self.windowBuckets {
-            self.recent[Int(index & 7)] = min(self.recent[Int(index & 7)], delay)
-        }
+        for passed in max(last + 1, index - Self.windowBuckets + 1)...index { self.recent[Int(passed & 7)] = .max }
+        self.recentIndex = index
+        self.recentEnd = (index + 1) * Self.bucketMicroseconds
+        self.recentLow = self.leastRecent(Self.windowBuckets)
+    }
+
+    private mutating func beginBase(_ send: Int64) {
         let second = send / Self.baseMicroseconds
-        let lastSecond = self.baseIndex ?? second - Self.baseBuckets
-        if second > lastSecond {
-            for passed in max(lastSecond + 1, second - Self.baseBuckets)...second { self.base[Int(passed & 15)] = .max }
-            self.baseIndex = second
-        }
-        if second > (self.baseIndex ?? second) - Self.baseBuckets {
-            self.base[Int(second & 15)] = min(self.base[Int(second & 15)], delay)
-        }
+        let last = self.baseIndex ?? second - Self.baseBuckets
+        for passed in max(last + 1, second - Self.baseBuckets)...second { self.base[Int(passed & 15)] = .max }
+        self.baseIndex = second
+        self.baseEnd = (second + 1) * Self.baseMicroseconds
+        self.baseLow = self.leastBase()
     }
 
     /// The delay of now is the delay of an empty path: the way has become longer.
     mutating func rebase() {
-        var low = Int64.max
-        for index in self.recent.indices { low = min(low, self.recent[index]) }
-        for index in self.base.indices { self.base[index] = low }
+        for index in self.base.indices { self.base[index] = self.recentLow }
+        self.baseLow = self.recentLow
     }
 
     /// In milliseconds; `nil` before the first packet.
-    var milliseconds: Double? { self.least(Self.windowBuckets) }
+    @inline(__always) var milliseconds: Double? { self.excess(self.recentLow) }
 
     /// The same for what was sent in the last 75 ms: enough when the queue is long and nothing has stalled.
-    var shortMilliseconds: Double? { self.least(3) }
+    @inline(__always) var shortMilliseconds: Double? { self.excess(self.leastRecent(3)) }
 
-    private func least(_ buckets: Int64) -> Double? {
-        guard let index = self.recentIndex else { return nil }
+    @inline(__always) private func excess(_ low: Int64) -> Double? {
+        guard low < .max, self.baseLow < .max else { return nil }
+        return Double(max(low &- self.baseLow, 0)) / 1_000
+    }
+
+    /// - Parameter buckets: the newest: 1...8.
+    @inline(__always) private func leastRecent(_ buckets: Int64) -> Int64 {
+        guard let index = self.recentIndex else { return .max }
+        let recent = self.recent.span
         var low = Int64.max
-        for passed in 0..<buckets { low = min(low, self.recent[Int((index - passed) & 7)]) }
-        var base = Int64.max
-        for passed in 0..<Self.baseBuckets { base = min(base, self.base[Int(((self.baseIndex ?? 0) - passed) & 15)]) }
-        guard low < .max, base < .max else { return nil }
-        return Double(max(low &- base, 0)) / 1_000
+        for passed in 0..<buckets { low = min(low, recent[Int((index - passed) & 7)]) }
+        return low
+    }
+
+    private func leastBase() -> Int64 {
+        guard let index = self.baseIndex else { return .max }
+        let base = self.base.span
+        var low = Int64.max
+        for passed in 0..<Self.baseBuckets { low = min(low, base[Int((index - passed) & 15)]) }
+        return low
     }
 }

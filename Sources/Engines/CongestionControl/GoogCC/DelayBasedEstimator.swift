@@ -44,15 +44,17 @@ struct DelayBasedEstimator: Sendable {
         self.trendline.reset()
     }
 
-    /// - Parameters:
-    ///   - send: microseconds of our clock.
-    ///   - arrival: microseconds of the receiver's.
-    mutating func add(send: Int64, arrival: Int64, at now: Instant) {
+    /// - Parameter packets: by the order of arrival.
+    mutating func add(_ packets: Span<ReceivedPacket>, at now: Instant) {
         self.lastSeenAt = now
-        guard let delta = self.groups.add(send: send, arrival: arrival, system: now.nanoseconds / 1_000) else { return }
-        let before = self.trendline.usage
-        self.trendline.add(delta, arrivalMilliseconds: Double(arrival) / 1_000)
-        if before == .underusing, self.trendline.usage == .normal { self.hasRecovered = true }
+        let system = now.nanoseconds / 1_000
+        for index in 0..<packets.count {
+            let (send, arrival) = (packets[index].send, packets[index].arrival)
+            guard let delta = self.groups.add(send: send, arrival: arrival, system: system) else { continue }
+            let before = self.trendline.usage
+            self.trendline.add(delta, arrivalMilliseconds: Double(arrival) / 1_000)
+            if before == .underusing, self.trendline.usage == .normal { self.hasRecovered = true }
+        }
     }
 
     /// - Returns: whether the rate was lowered because of an overuse.

@@ -34,7 +34,7 @@ struct InterArrivalDelta: Sendable {
     /// - Parameters:
     ///   - system: our clock when the feedback came.
     /// - Returns: the deltas between the last two complete groups, when this packet begins a new one.
-    mutating func add(send: Int64, arrival: Int64, system: Int64) -> ArrivalGroupDelta? {
+    @inline(__always) mutating func add(send: Int64, arrival: Int64, system: Int64) -> ArrivalGroupDelta? {
         guard var group = self.current else {
             self.current = Group(
                 firstSend: send,

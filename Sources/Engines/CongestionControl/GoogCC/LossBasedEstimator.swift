@@ -62,12 +62,12 @@ struct LossBasedEstimator: Sendable {
     }
 
     /// `nil` before three observations.
-    var result: Result? {
+    @inline(__always) var result: Result? {
         guard self.best != nil, self.observations.total >= Self.minimumObservations else { return nil }
         return Result(bitrate: self.bitrate, state: self.state)
     }
 
-    mutating func add(byteCount: Int, lostShare: Double, wasLost: Bool, send: Int64) {
+    @inline(__always) mutating func add(byteCount: Int, lostShare: Double, wasLost: Bool, send: Int64) {
         self.observations.add(byteCount: byteCount, lostShare: lostShare, wasLost: wasLost, send: send)
     }
 
@@ -100,6 +100,8 @@ struct LossBasedEstimator: Sendable {
         let upper = max(current.bandwidth, self.state == .delayBased ? self.maximum : self.windowLimit)
         var best = current
         var bestObjective = -Double.infinity
+        var logarithms = Logarithms()
+        let isLossless = self.observations.isLossless
         let isPadding = now &- Self.paddingDuration <= self.paddingSince
         for index in 0..<5 {
             let bandwidth: Double
@@ -115,8 +117,11 @@ struct LossBasedEstimator: Sendable {
                 bandwidth = delayBased
             }
             var candidate = Channel(bandwidth: min(bandwidth, upper), inherentLoss: current.inherentLoss)
-            self.fitInherentLoss(&candidate)
-            let objective = self.objective(candidate)
+            candidate.inherentLoss = Self.feasible(candidate.inherentLoss, at: candidate.bandwidth)
+            // Without a loss there is but one way to go, down.
+            let isLowest = isLossless && candidate.inherentLoss == Self.inherentLossFloor
+            if !isLowest { self.fitInherentLoss(&candidate) }
+            let objective = self.objective(candidate, &logarithms)
             if objective > bestObjective {
                 bestObjective = objective
                 best = candidate
@@ -185,26 +190,41 @@ struct LossBasedEstimator: Sendable {
 }
 
 extension LossBasedEstimator {
-    private func feasible(_ loss: Double, at bandwidth: Double) -> Double {
+    private static func feasible(_ loss: Double, at bandwidth: Double) -> Double {
         let upper = min(Self.inherentLossOffset + Self.bandwidthBalance / max(bandwidth, 1), 1)
         return min(max(loss, Self.inherentLossFloor), upper)
     }
 
-    private func lossProbability(_ channel: Channel, sendRate: Double) -> Double {
-        var loss = min(max(channel.inherentLoss, 0), 1)
-        if sendRate > channel.bandwidth { loss += (1 - loss) * (sendRate - channel.bandwidth) / sendRate }
-        return min(max(loss, 1e-6), 1 - 1e-6)
+    /// What a channel loses of what is sent at some rate.
+    private struct LossProbability {
+        private let bandwidth: Double
+        private let inherent: Double
+        private let atLeast: Double
+
+        init(_ channel: Channel) {
+            self.bandwidth = channel.bandwidth
+            self.inherent = min(max(channel.inherentLoss, 0), 1)
+            self.atLeast = Self.clamp(self.inherent)
+        }
+
+        @inline(__always) func of(sendRate: Double) -> Double {
+            guard sendRate > self.bandwidth else { return self.atLeast }
+            return Self.clamp(self.inherent + (1 - self.inherent) * (sendRate - self.bandwidth) / sendRate)
+        }
+
+        private static func clamp(_ loss: Double) -> Double { min(max(loss, 1e-6), 1 - 1e-6) }
     }
 
-    /// One step of Newton's method towards the inherent loss that explains the observations best.
+    /// One step of Newton's method towards the inherent loss that explains the observations best, from a feasible one.
     private func fitInherentLoss(_ channel: inout Channel) {
-        channel.inherentLoss = self.feasible(channel.inherentLoss, at: channel.bandwidth)
         var first = 0.0
         var second = 0.0
         var weight = 1.0
+        let entries = self.observations.entries.span
+        let probabilities = LossProbability(channel)
         for age in 0..<self.observations.count {
-            let entry = self.observations[age]
-            let probability = self.lossProbability(channel, sendRate: entry.sendRate)
+            let entry = entries[age]
+            let probability = probabilities.of(sendRate: entry.sendRate)
             let received = entry.kilobytes - entry.lostKilobytes
             first += weight * (entry.lostKilobytes / probability - received / (1 - probability))
             second -=
@@ -214,27 +234,43 @@ extension LossBasedEstimator {
             weight *= 0.9
         }
         if second == 0 { second = -1e-6 }
-        channel.inherentLoss = self.feasible(
+        channel.inherentLoss = Self.feasible(
             channel.inherentLoss - Self.newtonStep * first / second,
             at: channel.bandwidth
         )
     }
 
-    private func objective(_ channel: Channel) -> Double {
+    /// Of a loss probability, and of what it leaves. While less is sent than a channel carries it is the same for all
+    /// observations, and often for all channels.
+    private struct Logarithms {
+        private var probability = -1.0
+        private(set) var lost = 0.0
+        private(set) var received = 0.0
+
+        mutating func update(_ probability: Double) {
+            guard probability != self.probability else { return }
+            self.probability = probability
+            self.lost = Mathematics.logarithm(probability)
+            self.received = Mathematics.logarithm(1 - probability)
+        }
+    }
+
+    private func objective(_ channel: Channel, _ logarithms: inout Logarithms) -> Double {
         let kilobits = channel.bandwidth / 1_000
         let bias =
             self.bias(Self.linearBias) * kilobits
             + self.bias(Self.logarithmicBias) * Mathematics.logarithm(1 + kilobits)
         var sum = 0.0
         var weight = 1.0
+        let entries = self.observations.entries.span
+        let probabilities = LossProbability(channel)
         for age in 0..<self.observations.count {
-            let entry = self.observations[age]
-            let probability = self.lossProbability(channel, sendRate: entry.sendRate)
+            let entry = entries[age]
+            logarithms.update(probabilities.of(sendRate: entry.sendRate))
             let received = entry.kilobytes - entry.lostKilobytes
             sum +=
                 weight
-                * (entry.lostKilobytes * Mathematics.logarithm(probability)
-                    + received * Mathematics.logarithm(1 - probability) + bias * entry.kilobytes)
+                * (entry.lostKilobytes * logarithms.lost + received * logarithms.received + bias * entry.kilobytes)
             weight *= 0.9
         }
         return sum

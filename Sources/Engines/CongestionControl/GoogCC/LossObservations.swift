@@ -14,23 +14,18 @@ struct LossObservations: Sendable {
     private static let minimumDuration: Int64 = 250_000
     private static let medianFactor = 2.0
 
-    private var entries = InlineArray<15, LossObservation>(repeating: LossObservation())
-    private var next = 0
+    private(set) var entries = InlineArray<15, LossObservation>(repeating: LossObservation())
     private(set) var count = 0
     private(set) var total = 0
     private var partial = LossObservation()
-    private var partialBytes = 0.0
     /// In microseconds of our clock: the newest packet of the newest observation, and of the one being made.
     private(set) var lastSend: Int64?
     private var newestSend: Int64?
 
-    /// - Parameter age: 0..<count, 0 the newest.
-    subscript(age: Int) -> LossObservation { self.entries[(self.next - 1 - age + 2 * Self.window) % Self.window] }
-
     /// - Parameters:
     ///   - lostShare: how much of the packet counts as lost: 0...1.
     ///   - wasLost: it had been counted as lost; now it has arrived after all.
-    mutating func add(byteCount: Int, lostShare: Double, wasLost: Bool, send: Int64) {
+    @inline(__always) mutating func add(byteCount: Int, lostShare: Double, wasLost: Bool, send: Int64) {
         if self.lastSend == nil { self.lastSend = send }
         let kilobytes = Double(byteCount) / 1_000
         if wasLost {
@@ -54,12 +49,18 @@ struct LossObservations: Sendable {
             return false
         }
         self.partial.sendRate = self.partial.kilobytes * 8e9 / Double(newest &- last)
-        self.entries[self.next] = self.partial
-        self.next = (self.next + 1) % Self.window
+        for age in (1..<Self.window).reversed() { self.entries[age] = self.entries[age - 1] }
+        self.entries[0] = self.partial
         self.count = min(self.count + 1, Self.window)
         self.total &+= 1
         self.partial = LossObservation()
         self.lastSend = newest
+        return true
+    }
+
+    var isLossless: Bool {
+        let entries = self.entries.span
+        for age in 0..<self.count where entries[age].lostKilobytes > 0 { return false }
         return true
     }
 
@@ -71,8 +72,9 @@ struct LossObservations: Sendable {
         var lost = 0.0
         var lowest = (ratio: 2.0, all: 0.0, lost: 0.0)
         var highest = (ratio: -1.0, all: 0.0, lost: 0.0, rate: 0.0)
+        let entries = self.entries.span
         for age in 0..<self.count {
-            let entry = self[age]
+            let entry = entries[age]
             let size = weight * entry.kilobytes
             let gone = weight * entry.lostKilobytes
             all += size
@@ -91,8 +93,9 @@ struct LossObservations: Sendable {
 
     private var medianRate: Double {
         var sorted = InlineArray<15, Double>(repeating: 0)
+        let entries = self.entries.span
         for age in 0..<self.count {
-            let rate = self[age].sendRate
+            let rate = entries[age].sendRate
             var index = age
             while index > 0, sorted[index - 1] > rate {
                 sorted[index] = sorted[index - 1]

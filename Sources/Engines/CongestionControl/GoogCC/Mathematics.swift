@@ -17,9 +17,9 @@ enum Mathematics {
         let square = x * x
         var term = x
         var sum = x
-        for divisor in stride(from: 3.0, through: 21.0, by: 2.0) {
+        for index in 1...10 {
             term *= square
-            sum += term / divisor
+            sum += term / Double(2 * index + 1)
         }
         return 2 * sum + exponent * Self.logarithmOfTwo
     }

@@ -13,8 +13,8 @@ struct TrendlineEstimator: Sendable {
     private static let gainUp = 0.0087
     private static let gainDown = 0.039
 
-    private var arrivals = InlineArray<20, Double>(repeating: 0)
-    private var delays = InlineArray<20, Double>(repeating: 0)
+    /// Of each group its arrival and its smoothed delay, side by side: what is done to one is done to the other.
+    private var points = InlineArray<20, SIMD2<Double>>(repeating: .zero)
     private var count = 0
     private var index = 0
     private var deltaCount = 0
@@ -37,32 +37,26 @@ struct TrendlineEstimator: Sendable {
         self.firstArrival = first
         self.accumulated += delta.arrivalMilliseconds - delta.sendMilliseconds
         self.smoothed = Self.smoothing * self.smoothed + (1 - Self.smoothing) * self.accumulated
-        self.arrivals[self.index] = arrivalMilliseconds - first
-        self.delays[self.index] = self.smoothed
-        self.index = (self.index + 1) % Self.window
+        self.points[self.index] = SIMD2(arrivalMilliseconds - first, self.smoothed)
+        self.index = self.index + 1 == Self.window ? 0 : self.index + 1
         self.count = min(self.count + 1, Self.window)
         let fitted = self.count == Self.window ? self.fittedSlope() ?? self.slope : self.slope
         self.detect(slope: fitted, sendDelta: delta.sendMilliseconds, at: arrivalMilliseconds)
     }
 
     /// Least squares; `nil` when all groups arrived at once.
-    private func fittedSlope() -> Double? {
-        var sumX = 0.0
-        var sumY = 0.0
+    @inline(__always) private func fittedSlope() -> Double? {
+        let points = self.points.span
+        var sum = SIMD2<Double>.zero
+        for index in 0..<Self.window { sum += points[index] }
+        let mean = sum / Double(Self.window)
+        // Of x * x, and of x * y.
+        var products = SIMD2<Double>.zero
         for index in 0..<Self.window {
-            sumX += self.arrivals[index]
-            sumY += self.delays[index]
+            let distance = points[index] - mean
+            products += distance * distance.x
         }
-        let meanX = sumX / Double(Self.window)
-        let meanY = sumY / Double(Self.window)
-        var numerator = 0.0
-        var denominator = 0.0
-        for index in 0..<Self.window {
-            let x = self.arrivals[index] - meanX
-            numerator += x * (self.delays[index] - meanY)
-            denominator += x * x
-        }
-        return denominator == 0 ? nil : numerator / denominator
+        return products.x == 0 ? nil : products.y / products.x
     }
 
     private mutating func detect(slope: Double, sendDelta: Double, at now: Double) {

@@ -53,14 +53,6 @@ public import Basics
 
     @inlinable package var queuedBytes: Int { self.retransmissions.byteCount + self.video.byteCount }
     @inlinable package var queuedCount: Int { self.retransmissions.count + self.video.count }
-    @inlinable package var abortedProbeCount: UInt64 { self.probes.abortedCount }
-
-    /// How long a video packet that comes now would wait.
-    @inlinable package var queueDelay: Nanoseconds {
-        let rate = self.rate(at: self.drainedAt)
-        let ahead = Double(self.queuedBytes) + max(self.mediaDebt - self.burstBytes, 0)
-        return .fractionalSeconds(ahead / rate)
-    }
 
     // MARK: Input
 
@@ -113,6 +105,31 @@ public import Basics
         self.arrivalSum &+= now.nanoseconds
         self.isMetering = true
         return .queued
+    }
+
+    /// Asks for several packets of video, one after the other, that need not be known by reference: those that may leave
+    /// at once were charged, and belong to no cluster. The next one is to ask by itself.
+    ///
+    /// - Parameter byteCount: of the UDP payload of a packet, 0 to `limit` - 1.
+    /// - Returns: how many.
+    @inlinable @inline(__always) package mutating func admit(
+        upTo limit: Int,
+        at now: Instant,
+        byteCount: (Int) -> Int
+    ) -> Int {
+        self.currentProbe = 0
+        self.drain(to: now)
+        guard self.retransmissions.count == 0, self.video.count == 0, self.probes.currentID == 0 else { return 0 }
+        // Nothing waits, so that neither the rate nor what may be owed changes meanwhile.
+        let burst = self.burstBytes
+        let debtLimit = self.debtLimit
+        let paddingLimit = self.paddingDebtLimit
+        var count = 0
+        while count < limit, self.mediaDebt <= burst {
+            self.addDebt(byteCount(count) + self.overhead, limit: debtLimit, paddingLimit: paddingLimit)
+            count += 1
+        }
+        return count
     }
 
     /// Takes on a cluster: it begins with the next packet, or with padding when none waits.
@@ -218,11 +235,16 @@ public import Basics
 
     /// Debts are capped at half a second: a cluster far above the pacing rate is not paid for by a long silence.
     @inlinable package mutating func addDebt(_ wireSize: Int) {
-        let cap = self.rate(at: self.drainedAt) / 2
-        self.mediaDebt = min(max(self.mediaDebt + Double(wireSize), 0), cap)
-        let paddingCap = Double(self.paddingRate.bitsPerSecond) / 16
-        self.paddingDebt = min(max(self.paddingDebt + Double(wireSize), 0), paddingCap)
+        self.addDebt(wireSize, limit: self.debtLimit, paddingLimit: self.paddingDebtLimit)
     }
+
+    @inlinable @inline(__always) package mutating func addDebt(_ wireSize: Int, limit: Double, paddingLimit: Double) {
+        self.mediaDebt = min(max(self.mediaDebt + Double(wireSize), 0), limit)
+        self.paddingDebt = min(max(self.paddingDebt + Double(wireSize), 0), paddingLimit)
+    }
+
+    @inlinable package var debtLimit: Double { self.rate(at: self.drainedAt) / 2 }
+    @inlinable package var paddingDebtLimit: Double { Double(self.paddingRate.bitsPerSecond) / 16 }
 
     @inlinable package mutating func drain(to now: Instant) {
         // Many packets leave at the same time.

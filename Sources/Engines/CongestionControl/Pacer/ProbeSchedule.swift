@@ -26,7 +26,6 @@ public import Basics
     private var startedAt: Instant?
     private var sentBytes = 0
     private var sentPackets = 0
-    @usableFromInline package private(set) var abortedCount: UInt64 = 0
     /// The last cluster that was given up; 0 = none since `takeAborted`.
     private var aborted: UInt16 = 0
 
@@ -79,7 +78,6 @@ public import Basics
     /// Gives up the current cluster.
     @usableFromInline package mutating func abort() {
         guard self.count > 0 else { return }
-        self.abortedCount &+= 1
         self.aborted = self.currentID
         self.removeFirst()
     }

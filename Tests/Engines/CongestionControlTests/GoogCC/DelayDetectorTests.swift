@@ -118,7 +118,8 @@ struct DelayDetectorTests {
                 let now = Instant(nanoseconds: (start + index * 10) * 1_000_000)
                 detector.beginFeedback(at: now)
                 let send = (start + index * 10) * 1_000
-                detector.add(send: send, arrival: send + index * growth * 1_000, at: now)
+                let packets = [ReceivedPacket(send: send, arrival: send + index * growth * 1_000)]
+                detector.add(packets.span, at: now)
                 _ = detector.endFeedback(DelayBasedEstimator.Input(acknowledged: 1e6), at: now)
             }
             return detector.usage

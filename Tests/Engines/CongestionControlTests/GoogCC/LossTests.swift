@@ -57,7 +57,7 @@ struct LossTests {
         let hasEnded = observations.endFeedback()
         #expect(hasEnded)
         #expect(observations.averageLoss == 0)
-        #expect(observations[0].kilobytes == 3)
+        #expect(observations.entries[0].kilobytes == 3)
     }
 
     @Test("reports of less than 2 % raise, of more than 10 % lower, and in between neither")

@@ -73,7 +73,7 @@ struct PacerProbeTests {
         late.now = late.now + .milliseconds(30)
         late.run(for: .seconds(1))
         #expect(late.departures.count == 1)
-        let aborted = late.pacer.abortedProbeCount
+        let aborted = late.pacer.takeAbortedProbe()
         #expect(aborted == 1)
 
         var unable = PacerDriver()
@@ -82,8 +82,8 @@ struct PacerProbeTests {
         unable.pacer.start(Self.cluster(1, kilobits: 900), at: .zero)
         unable.run(for: .seconds(1))
         #expect(unable.departures.isEmpty)
-        let count = unable.pacer.abortedProbeCount
-        #expect(count == 1)
+        let given = unable.pacer.takeAbortedProbe()
+        #expect(given == 1)
 
         var old = PacerDriver()
         old.pacer.start(Self.cluster(1, kilobits: 900), at: .zero)
@@ -102,7 +102,7 @@ struct PacerProbeTests {
             driver.turn()
             driver.now = driver.now + .milliseconds(Int64.random(in: 1...20, using: &random))
         }
-        let aborted = driver.pacer.abortedProbeCount
+        let aborted = driver.pacer.takeAbortedProbe()
         #expect(aborted == 0)
         let rate = Self.rate(of: driver.departures)
         #expect(abs(rate - Double(kilobits)) <= 0.15 * Double(kilobits), "\(rate) kbit/s")

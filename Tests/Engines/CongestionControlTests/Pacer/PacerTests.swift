@@ -28,7 +28,7 @@ struct PacerTests {
         var driver = PacerDriver()
         driver.pacer.setRates(pacing: .kbps(100), padding: .zero, at: .zero)
         for _ in 0..<50 { driver.send(.video, byteCount: 1_200) }
-        let delay = driver.pacer.queueDelay
+        let debt = driver.pacer.mediaDebt
         driver.pacer.start(
             ProbeCluster(id: 3, bitrate: .kbps(500), minimumBytes: 3_000, minimumPackets: 5),
             at: .zero
@@ -39,8 +39,8 @@ struct PacerTests {
         }
         let probe = driver.pacer.currentProbe
         #expect(probe == 0)
-        let delayAfter = driver.pacer.queueDelay
-        #expect(delayAfter == delay)
+        let debtAfter = driver.pacer.mediaDebt
+        #expect(debtAfter == debt)
     }
 
     @Test("retransmissions overtake video, video keeps its order")
