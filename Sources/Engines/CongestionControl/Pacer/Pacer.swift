@@ -25,7 +25,7 @@ public import Basics
 
     @usableFromInline package var pacingRate = Bitrate.kbps(300)
     @usableFromInline package var paddingRate = Bitrate.zero
-    /// Bytes that were sent ahead of the rate.
+    /// Bytes that were sent ahead of the rate; negative = that may be sent besides, because `next` was called late.
     @usableFromInline package var mediaDebt = 0.0
     @usableFromInline package var paddingDebt = 0.0
     @usableFromInline package var drainedAt: Instant
@@ -209,6 +209,11 @@ public import Basics
 
     // MARK: The debt
 
+    /// Seconds that a call may come late without being made up for: those of timers and of loops that are not overloaded.
+    @inlinable package static var punctuality: Double { 0.005 }
+    /// Seconds that are made up for at most.
+    @inlinable package static var mostLate: Double { 0.25 }
+
     @inlinable package mutating func mayLeave(at now: Instant) -> Bool {
         if self.probes.currentID != 0, let due = self.probes.due(at: now) { return now >= due }
         return self.mediaDebt <= self.burstBytes
@@ -239,7 +244,7 @@ public import Basics
     }
 
     @inlinable @inline(__always) package mutating func addDebt(_ wireSize: Int, limit: Double, paddingLimit: Double) {
-        self.mediaDebt = min(max(self.mediaDebt + Double(wireSize), 0), limit)
+        self.mediaDebt = min(max(self.mediaDebt + Double(wireSize), min(self.mediaDebt, 0)), limit)
         self.paddingDebt = min(max(self.paddingDebt + Double(wireSize), 0), paddingLimit)
     }
 
@@ -250,7 +255,12 @@ public import Basics
         // Many packets leave at the same time.
         guard now > self.drainedAt else { return }
         let elapsed = (now - self.drainedAt).inSeconds
-        self.mediaDebt = max(self.mediaDebt - elapsed * self.rate(at: now), 0)
+        let rate = self.rate(at: now)
+        let unpaid = self.mediaDebt - elapsed * rate
+        // What waits was due while a busy shell did something else: it leaves now, instead of one burst for each call,
+        // with which a shell that has fallen behind would never catch up.
+        let late = self.queuedCount > 0 ? -unpaid / rate - Self.punctuality : 0
+        self.mediaDebt = late > 0 ? -min(late, Self.mostLate) * rate : max(unpaid, 0)
         if self.mediaDebt == 0, self.queuedCount == 0 { self.isMetering = false }
         self.paddingDebt = max(self.paddingDebt - elapsed * Double(self.paddingRate.bitsPerSecond) / 8, 0)
         self.drainedAt = now

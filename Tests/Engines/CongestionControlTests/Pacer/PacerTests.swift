@@ -23,6 +23,39 @@ struct PacerTests {
         #expect(abs(departed - second * 505 / 1_000) <= 1_000 + second / 100)
     }
 
+    /// Packets of 1,250 bytes on the wire that a pacer of 8 Mbit/s (one each 1.25 ms) lets out when it is called every so many
+    /// milliseconds for a second, with a second's worth waiting.
+    private static func departures(callEvery milliseconds: Int64) -> (first: Int, all: Int) {
+        var pacer = Pacer<Int>(capacity: 1_024, at: .zero)
+        pacer.setRates(pacing: .kbps(8_000), padding: .zero, at: .zero)
+        var waiting = 0
+        while waiting < 800 {
+            if pacer.admit(.video, byteCount: 1_222, reference: 0, at: .zero) == .queued { waiting += 1 }
+        }
+        var counts: [Int] = []
+        for call in 1...(1_000 / milliseconds) {
+            var count = 0
+            while case .packet = pacer.next(at: .zero + .milliseconds(call * milliseconds)) { count += 1 }
+            counts.append(count)
+        }
+        return (counts.max() ?? 0, counts.reduce(0, +))
+    }
+
+    @Test("a shell that calls late catches up: what was due meanwhile leaves at once", arguments: [1, 2, 20, 50, 100])
+    func lateCalls(milliseconds: Int64) {
+        let (_, all) = Self.departures(callEvery: milliseconds)
+        // 800 in a second, less the 35 ms of debt that is paid back first, and 5 ms for each late call.
+        let unpunctual = milliseconds > 5 ? 1_000 / milliseconds * 4 : 0
+        #expect(all >= 800 - 35 - Int(unpunctual))
+        #expect(all <= 800)
+    }
+
+    @Test("a pause of the shell is made up for by a quarter of a second at most")
+    func longPause() {
+        let (most, _) = Self.departures(callEvery: 500)
+        #expect(most <= 200 + 10)
+    }
+
     @Test("audio never waits, counts nothing and belongs to no cluster")
     func audio() {
         var driver = PacerDriver()
