@@ -210,7 +210,7 @@ public import Basics
     // MARK: The debt
 
     /// Seconds that a call may come late without being made up for: those of timers and of loops that are not overloaded.
-    @inlinable package static var punctuality: Double { 0.005 }
+    @inlinable package static var punctuality: Double { 0.01 }
     /// Seconds that are made up for at most.
     @inlinable package static var mostLate: Double { 0.25 }
 
@@ -259,8 +259,8 @@ public import Basics
         let unpaid = self.mediaDebt - elapsed * rate
         // What waits was due while a busy shell did something else: it leaves now, instead of one burst for each call,
         // with which a shell that has fallen behind would never catch up.
-        let late = self.queuedCount > 0 ? -unpaid / rate - Self.punctuality : 0
-        self.mediaDebt = late > 0 ? -min(late, Self.mostLate) * rate : max(unpaid, 0)
+        let late = self.queuedCount > 0 ? -unpaid / rate : 0
+        self.mediaDebt = late > Self.punctuality ? -min(late, Self.mostLate) * rate : max(unpaid, 0)
         if self.mediaDebt == 0, self.queuedCount == 0 { self.isMetering = false }
         self.paddingDebt = max(self.paddingDebt - elapsed * Double(self.paddingRate.bitsPerSecond) / 8, 0)
         self.drainedAt = now
