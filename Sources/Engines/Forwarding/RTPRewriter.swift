@@ -356,6 +356,14 @@ public import Basics
         self.used[Int(truncatingIfNeeded: outgoing >> 6) & 31] |= 1 << UInt64(outgoing & 63)
     }
 
+    /// Where the next number will be noted, to fetch that memory by.
+    @inlinable package mutating func nextNote() -> UnsafeRawPointer {
+        let word = Int(truncatingIfNeeded: (self.highestOutgoing &+ 1) >> 6) & 31
+        return unsafe withUnsafePointer(to: &self.used) { used in
+            unsafe UnsafeRawPointer(used) + word * MemoryLayout<UInt64>.stride
+        }
+    }
+
     /// Uses `outgoing`; the numbers passed over are free again for late packets.
     @inlinable mutating func advance(to outgoing: Int64) {
         var skipped = self.highestOutgoing + 1

@@ -35,6 +35,8 @@ struct Leg: ~Copyable {
     private(set) var binding: UInt32 = 0
     var lastTimestamp: UInt32 = 0
     var lastSent = Instant.zero
+    /// What stood in the headers of the last 64 packets, where they are to be repeated.
+    private var marks = FixedStorage<HeaderMark>(repeating: HeaderMark(), count: 0)
     /// The last packet's header; of no use for the first one after a (re)negotiation.
     var template = RTPHeaderTemplate()
     var statistics: OutboundStatistics
@@ -55,8 +57,6 @@ struct Leg: ~Copyable {
     /// What it may tell of: media, and retransmissions with padding.
     private var sentMedia = SentPacketRing(capacity: 0)
     private var sentRepairs = SentPacketRing(capacity: 0)
-    /// What stood in the headers of the last 64 packets, where they are to be repeated.
-    private var marks = FixedStorage<HeaderMark>(repeating: HeaderMark(), count: 0)
     /// What was sent before this outgoing number had another header.
     private(set) var repeatableFrom: Int64 = 0
     var vp9 = VP9Rewriter()
@@ -218,6 +218,14 @@ struct Leg: ~Copyable {
     mutating func note(_ mark: HeaderMark) {
         guard self.marks.count > 0 else { return }
         self.marks[Int(truncatingIfNeeded: mark.outgoing) & (HeaderMark.count - 1)] = mark
+    }
+
+    /// Where the next packet's will be noted; `nil` = it will not.
+    var nextMark: UnsafeRawPointer? {
+        guard self.marks.count > 0 else { return nil }
+        return unsafe self.marks.address(
+            of: Int(truncatingIfNeeded: self.rewriter.highestOutgoing &+ 1) & (HeaderMark.count - 1)
+        )
     }
 
     /// What a packet needs to be sealed again to the very same datagram; `nil` = it cannot be.

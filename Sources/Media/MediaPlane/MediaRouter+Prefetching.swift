@@ -1,6 +1,7 @@
 import Basics
 import CLinux
 import CongestionControl
+import Forwarding
 import PeerSession
 
 /// Memory of the subscribers whose turn comes next. A room of hundreds of them is larger than a core's cache, and each
@@ -9,8 +10,8 @@ extension MediaRouter {
     private static let lineByteCount = 64
     // How much of each is worth fetching.
     /// Of video, up to the front of its VP8 rewriter; of audio, up to its statistics.
-    private static let videoLegByteCount = 640
-    private static let audioLegByteCount = 192
+    private static let videoLegByteCount = 656
+    private static let audioLegByteCount = 208
     /// Without the numbers that it remembers.
     private static let rewriterByteCount = 128
     /// With the keys, which come first in its peer.
@@ -35,7 +36,10 @@ extension MediaRouter {
             unsafe self.prefetch(legs[position + 3].pointee.session, byteCount: Self.sessionByteCount)
         }
         if position + 2 < legs.count {
-            let session = unsafe legs[position + 2].pointee.session
+            let leg = unsafe legs[position + 2]
+            unsafe cl_prefetch(leg.pointee.rewriter.nextNote())
+            if let mark = unsafe leg.pointee.nextMark { unsafe cl_prefetch(mark) }
+            let session = unsafe leg.pointee.session
             if let bandwidth = unsafe session.pointee.bandwidth {
                 unsafe self.prefetch(bandwidth, byteCount: Self.bandwidthByteCount)
             }
