@@ -48,6 +48,8 @@ struct Camera {
     var packetsByLayer: [Int] = []
     /// Of each packet, about.
     var payloadSize = 400
+    /// Of the packets of each frame, in order, in place of `payloadSize`.
+    var payloadSizes: [Int] = []
     /// How much larger a key frame is.
     var keyFrameFactor = 1
     /// Answers NACKs through RTX (RFC 4588), as browsers do; else with the very same datagram.
@@ -116,7 +118,8 @@ struct Camera {
                     payload += [UInt8(layer.height & 0xFF), UInt8(layer.height >> 8)]
                 }
             }
-            payload += (0..<self.payloadSize).map { UInt8(truncatingIfNeeded: Int(layer.sequence) &* 7 &+ $0) }
+            let size = self.payloadSizes.isEmpty ? self.payloadSize : self.payloadSizes[part % self.payloadSizes.count]
+            payload += (0..<size).map { UInt8(truncatingIfNeeded: Int(layer.sequence) &* 7 &+ $0) }
             let marker = part == count - 1
             let packet = self.client.seal(
                 mid: self.mid,
