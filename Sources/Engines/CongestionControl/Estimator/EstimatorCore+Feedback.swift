@@ -103,7 +103,11 @@ extension EstimatorCore {
             queue = max(queue ?? 0, short)
             isShort = true
         }
-        let service = (isShort ? self.service.shortBitrate : self.service.bitrate).map { $0 * delivered }
+        var service = (isShort ? self.service.shortBitrate : self.service.bitrate).map { $0 * delivered }
+        if let slower = self.slowerLink(delivered: delivered) {
+            queue = max(queue ?? 0, slower.queue)
+            service = slower.service
+        }
         self.probes.setALR(startedAt: self.limited.startedAt, at: now)
         let input = self.delayInput(queue: queue, service: service, at: now)
         let rateBefore = self.delay.rateControl.rate
@@ -116,6 +120,19 @@ extension EstimatorCore {
         self.endSilence(at: now)
         if self.bursts.hasJumped(), self.prober.hinted(at: now) { self.bursts.mark() }
         self.settle(at: now)
+    }
+
+    /// A link that has become slower than what is sent, found by a few packets: all of the last 25 to 50 ms had to wait,
+    /// and while they did, less arrived than in the second before. A burst of ours leaves a queue too, but arrives
+    /// faster than that; what a pause held back comes faster still.
+    private func slowerLink(delivered: Double) -> (queue: Double, service: Double)? {
+        guard let queue = self.queue.latestMilliseconds, queue > QueueDrain.telling, queue > self.lastQueue,
+            !self.stall.isClearing, !self.stall.isRecent, !self.drain.isActive,
+            let acknowledged = self.acknowledged,
+            let service = self.service.latestBitrate.map({ $0 * delivered }),
+            service > QueueDrain.measurable, service < QueueDrain.slower * acknowledged
+        else { return nil }
+        return (queue, service)
     }
 
     private mutating func updateRoundTrip(at now: Instant) {

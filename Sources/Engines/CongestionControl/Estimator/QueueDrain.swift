@@ -14,6 +14,11 @@ struct QueueDrain: Sendable, BitwiseCopyable {
     /// Above this 75 ms of packets are enough to say so.
     static let obvious = 50.0
     static let obviousWhenUnderused = 70.0
+    /// Above this a few packets are enough, if what arrives is less than `slower` of what arrived before.
+    static let telling = 30.0
+    static let slower = 0.75
+    /// bit/s: 3 packets in 60 ms. Less says nothing.
+    static let measurable = 400_000.0
     /// Below this it is empty.
     private static let empty = 10.0
     /// A queue that is still there after twice the time that it would take us to empty it is not ours alone.

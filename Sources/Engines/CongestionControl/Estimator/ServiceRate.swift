@@ -41,6 +41,9 @@ struct ServiceRate: Sendable {
     /// bit/s over the last 140 ms: exact while a queue stands, for then the link never pauses.
     @inline(__always) var shortBitrate: Double? { self.bitrate(14) }
 
+    /// bit/s over the last 60 ms: a few packets.
+    @inline(__always) var latestBitrate: Double? { self.bitrate(6) }
+
     /// The bucket that is being filled is left out.
     @inline(__always) private func bitrate(_ buckets: Int64) -> Double? {
         guard let last = self.index else { return nil }
