@@ -108,7 +108,8 @@ extension MediaRouter {
             self.counters.droppedOutPacer &+= 1
             return
         }
-        let source = unsafe track.pointee.layers + track.pointee.layer(rank: reference.position.source)
+        let layer = unsafe track.pointee.layer(rank: reference.position.source)
+        let source = unsafe track.pointee.layers + layer
         let length: Int
         if reference.isRetransmission {
             length = unsafe self.sendAgain(
@@ -123,8 +124,11 @@ extension MediaRouter {
         } else {
             length = unsafe self.sendCached(reference, from: source, leg: leg, track: track, probe: probe, at: now)
         }
+        guard length == 0 else { return }
         // The cache has lost it: it is late by more than the cache holds.
-        if length == 0 { self.counters.droppedOutPacer &+= 1 }
+        self.counters.droppedOutPacer &+= 1
+        // Nobody can repeat it, and a decoder waits for seconds before it asks for the key frame that it needs now.
+        if !reference.isRetransmission { unsafe self.requestKeyFrame(of: track, layer: layer, at: now) }
     }
 
     /// Seals a packet for the first time, from its source's cache. Its number was given to it alone.

@@ -39,7 +39,8 @@ extension EstimatorCore {
             self.bursts.add(send: packet.send, arrival: packet.arrival, byteCount: Int(packet.byteCount))
         }
         for index in 0..<packets.count {
-            self.service.add(arrival: packets[index].arrival, byteCount: packets[index].wholeByteCount)
+            let packet = packets[index]
+            self.service.add(send: packet.send, arrival: packet.arrival, byteCount: packet.wholeByteCount)
         }
         for index in 0..<packets.count {
             let packet = packets[index]
@@ -122,11 +123,11 @@ extension EstimatorCore {
         self.settle(at: now)
     }
 
-    /// A link that has become slower than what is sent, found by a few packets: all of the last 25 to 50 ms had to wait,
-    /// and while they did, less arrived than in the second before. A burst of ours leaves a queue too, but arrives
-    /// faster than that; what a pause held back comes faster still.
+    /// A link that has become slower than what is sent, found by a few packets: all that arrived in the last 60 ms had to
+    /// wait, and it was less than in the second before. A burst of ours leaves a queue too, but arrives faster than
+    /// that; what a pause held back comes faster still.
     private func slowerLink(delivered: Double) -> (queue: Double, service: Double)? {
-        guard let queue = self.queue.latestMilliseconds, queue > QueueDrain.telling, queue > self.lastQueue,
+        guard let queue = self.queue.excess(self.service.latestTransit), queue > QueueDrain.telling, queue > self.lastQueue,
             !self.stall.isClearing, !self.stall.isRecent, !self.drain.isActive,
             let acknowledged = self.acknowledged,
             let service = self.service.latestBitrate.map({ $0 * delivered }),

@@ -1,4 +1,5 @@
-/// What the link delivers now: the bytes that arrived in the last 300 ms, or less (rule S).
+/// What the link delivers now: the bytes that arrived in the last 300 ms, or less (rule S), and the least delay that
+/// they had.
 ///
 /// While a queue stands this is the link's rate. The acknowledged rate looks back a second: after a drop it still holds
 /// most of what arrived before, and the first decrease is too small; when little was sent before, it is too large.
@@ -7,32 +8,43 @@ struct ServiceRate: Sendable {
     private static let bucketMicroseconds: Int64 = 10_000
     private static let never = Int64.max - Self.bucketMicroseconds
 
+    private static let latestBuckets: Int64 = 6
+
     private var bytes = InlineArray<32, Int64>(repeating: 0)
+    private var leastTransits = InlineArray<32, Int64>(repeating: .max)
     private var index: Int64?
     /// The bucket that the last packet went into, and the arrival that it begins with.
     private var slot = 0
     private var start = Self.never
 
-    /// - Parameter arrival: microseconds of the receiver's clock.
-    @inline(__always) mutating func add(arrival: Int64, byteCount: Int) {
+    /// - Parameters:
+    ///   - send: microseconds of our clock.
+    ///   - arrival: microseconds of the receiver's.
+    @inline(__always) mutating func add(send: Int64, arrival: Int64, byteCount: Int) {
         // Most come next to the one before.
-        if arrival >= self.start, arrival < self.start + Self.bucketMicroseconds {
-            return self.bytes[self.slot] += Int64(byteCount)
-        }
+        if arrival < self.start || arrival >= self.start + Self.bucketMicroseconds { self.begin(arrival) }
+        self.bytes[self.slot] += Int64(byteCount)
+        let transit = arrival &- send
+        if transit < self.leastTransits[self.slot] { self.leastTransits[self.slot] = transit }
+    }
+
+    private mutating func begin(_ arrival: Int64) {
         let index = arrival / Self.bucketMicroseconds
         // Around zero a bucket is twice as long.
         if index > 0 { self.start = index * Self.bucketMicroseconds } else { self.start = Self.never }
         self.slot = Int(index & 31)
         guard let last = self.index, index > last - Self.buckets, index < last + 1_000_000 else {
             self.bytes = InlineArray(repeating: 0)
+            self.leastTransits = InlineArray(repeating: .max)
             self.index = index
-            return self.bytes[self.slot] = Int64(byteCount)
+            return
         }
-        if index > last {
-            for passed in max(last + 1, index - 31)...index { self.bytes[Int(passed & 31)] = 0 }
-            self.index = index
+        guard index > last else { return }
+        for passed in max(last + 1, index - 31)...index {
+            self.bytes[Int(passed & 31)] = 0
+            self.leastTransits[Int(passed & 31)] = .max
         }
-        self.bytes[self.slot] += Int64(byteCount)
+        self.index = index
     }
 
     /// bit/s over the last 300 ms: frames of 30 a second spread by a tenth.
@@ -42,7 +54,17 @@ struct ServiceRate: Sendable {
     @inline(__always) var shortBitrate: Double? { self.bitrate(14) }
 
     /// bit/s over the last 60 ms: a few packets.
-    @inline(__always) var latestBitrate: Double? { self.bitrate(6) }
+    @inline(__always) var latestBitrate: Double? { self.bitrate(Self.latestBuckets) }
+
+    /// The least of arrival less send of what arrived in the last 60 ms, in microseconds, of two clocks; `.max` = nothing
+    /// did.
+    @inline(__always) var latestTransit: Int64 {
+        guard let last = self.index else { return .max }
+        let transits = self.leastTransits.span
+        var least = Int64.max
+        for passed in 0...Self.latestBuckets { least = min(least, transits[Int((last - passed) & 31)]) }
+        return least
+    }
 
     /// The bucket that is being filled is left out.
     @inline(__always) private func bitrate(_ buckets: Int64) -> Double? {

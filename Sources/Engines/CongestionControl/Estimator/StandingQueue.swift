@@ -82,10 +82,8 @@ struct StandingQueue: Sendable {
     /// The same for what was sent in the last 75 ms: enough when the queue is long and nothing has stalled.
     @inline(__always) var shortMilliseconds: Double? { self.excess(self.leastRecent(3)) }
 
-    /// The same for the last 25 to 50 ms: enough when what arrives shows that the link has become slower.
-    @inline(__always) var latestMilliseconds: Double? { self.excess(self.leastRecent(2)) }
-
-    @inline(__always) private func excess(_ low: Int64) -> Double? {
+    /// How long packets with such a delay had to wait.
+    @inline(__always) func excess(_ low: Int64) -> Double? {
         guard low < .max, self.baseLow < .max else { return nil }
         return Double(max(low &- self.baseLow, 0)) / 1_000
     }

@@ -266,13 +266,17 @@ public import Basics
         self.drainedAt = now
     }
 
-    /// Bytes per second: the pacing rate, or more when what waits would wait for over 2 s otherwise.
+    /// Seconds that packets wait at most, on an average of those that wait: what waits lies in its source's cache, which
+    /// holds 0.6 s of a large stream.
+    @inlinable package static var longestWait: Double { 0.6 }
+
+    /// Bytes per second: the pacing rate, or more when what waits would wait for over `longestWait` otherwise.
     @inlinable package func rate(at now: Instant) -> Double {
         let rate = self.ownRate
         let count = self.queuedCount
         guard count > 0 else { return rate }
         let total = Nanoseconds(Int64(count) &* now.nanoseconds &- self.arrivalSum)
-        let left = max(2 - total.inSeconds / Double(count), 0.001)
+        let left = max(Self.longestWait - total.inSeconds / Double(count), 0.001)
         return max(rate, Double(self.queuedBytes) / left)
     }
 

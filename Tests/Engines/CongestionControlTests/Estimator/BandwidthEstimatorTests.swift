@@ -50,6 +50,38 @@ struct BandwidthEstimatorTests {
         #expect(path.estimator.estimate.bitrate == .kbps(200))
     }
 
+    /// 1.7 Mbit/s over a link of 3 Mbit/s, both known.
+    private static func steady() -> FeedbackPath {
+        var path = FeedbackPath(
+            EstimatorConfiguration(start: .kbps(3_000), maximum: .kbps(3_000)),
+            capacity: 3e6
+        )
+        path.run(10, rate: 1.7e6)
+        return path
+    }
+
+    @Test("a link that becomes slower than what is sent is found in a quarter of a second, before its queue is long")
+    func slower() {
+        var path = Self.steady()
+        path.capacity = 1e6
+        let before = path.now
+        while path.estimator.estimate.bitrate > .kbps(1_300), path.now < before + .seconds(2) {
+            path.run(0.005, rate: 1.7e6)
+        }
+        // 50 ms until the next feedback and 25 ms of way are in it.
+        #expect(path.now - before <= .milliseconds(250), "\((path.now - before).inMilliseconds) ms")
+        #expect(path.estimator.estimate.bitrate > .kbps(700))
+    }
+
+    @Test("a burst on a link that carries what is sent is no slower link, though it leaves the same queue")
+    func burst() {
+        var path = Self.steady()
+        let before = path.estimator.estimate.bitrate
+        path.run(0.06, rate: 6e6)
+        path.run(1, rate: 1.7e6)
+        #expect(path.estimator.estimate.bitrate >= before)
+    }
+
     @Test("a drop of the capacity is a decrease below it, a drain, and then nearly all of it")
     func drop() {
         var path = FeedbackPath(EstimatorConfiguration(start: .kbps(2_000)), capacity: 3e6)
