@@ -79,7 +79,7 @@ struct Leg: ~Copyable {
     /// A payload type of retransmissions, `noPayloadType` = there is none: padding goes out under it.
     private(set) var paddingType = noPayloadType
     /// The first packet of the last key frame that was sent, outgoing, and the next one to be repeated for padding.
-    private var keyFrameStart: Int64 = 0
+    private(set) var keyFrameStart: Int64 = 0
     private var paddingCursor: Int64 = 0
 
     // Retransmission.

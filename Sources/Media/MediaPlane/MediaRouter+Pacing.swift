@@ -127,8 +127,12 @@ extension MediaRouter {
         guard length == 0 else { return }
         // The cache has lost it: it is late by more than the cache holds.
         self.counters.droppedOutPacer &+= 1
-        // Nobody can repeat it, and a decoder waits for seconds before it asks for the key frame that it needs now.
-        if !reference.isRetransmission { unsafe self.requestKeyFrame(of: track, layer: layer, at: now) }
+        // Nobody can repeat it, and a decoder waits for seconds before it asks for the key frame that it needs now, unless
+        // one waits behind this packet.
+        guard !reference.isRetransmission,
+            unsafe reference.position.outgoingSequence >= leg.pointee.keyFrameStart
+        else { return }
+        unsafe self.requestKeyFrame(of: track, layer: layer, at: now)
     }
 
     /// Seals a packet for the first time, from its source's cache. Its number was given to it alone.

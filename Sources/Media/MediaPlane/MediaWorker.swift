@@ -10,6 +10,9 @@ import RTP
 /// An actor on its own thread: rooms await it, packets never go through it. The thread owns `router`, nobody else's
 /// memory is touched on the packet path.
 package actor MediaWorker: MediaWorkerControl {
+    /// For the rest of the frames in hand.
+    private static let mostWaits = 4
+
     private let executor: WorkerExecutor
     private let sockets: [UDPSocket]
     private let epoll: CInt
@@ -27,8 +30,6 @@ package actor MediaWorker: MediaWorkerControl {
     private let sendBatchInterval: Nanoseconds
     /// Datagrams of media in this turn of the loop.
     private var mediaCount = 0
-    /// For the rest of the frames in hand.
-    private static let mostWaits = 4
     /// Since the first publisher that wants to be told of them.
     private var receivesMarks = false
 
@@ -212,6 +213,7 @@ package actor MediaWorker: MediaWorkerControl {
             self.executor.runPendingJobs()
             goesOn = self.assumeIsolated { worker in worker.turn() }
         }
+        self.executor.end()
     }
 
     /// One turn of the loop: wait, read what is there, do what is due, send.

@@ -5,10 +5,21 @@ import Synchronization
 ///
 /// The control plane can so `await` a worker without a lock on any packet path. `assumeIsolated` from the thread costs
 /// about 50 ns and is paid once for each turn of the loop, not for each packet.
+///
+/// Whoever awaits a worker that has stopped gets its answer too: from then on jobs run on the thread that brings them,
+/// one after the other.
 final class WorkerExecutor: SerialExecutor {
-    private let jobs = Mutex<[UnownedJob]>([])
+    private struct Pending {
+        var jobs: [UnownedJob] = []
+        /// The worker's thread runs no more jobs.
+        var hasEnded = false
+        /// A thread runs what there is since then, and what comes meanwhile.
+        var isRunning = false
+    }
+
+    private let pending = Mutex(Pending())
     private let wake: WakeEvent
-    /// The thread that runs the jobs; 0 before it has started.
+    /// The thread that runs the jobs, or has last run one; 0 before it has started.
     private let thread = Atomic<UInt64>(0)
 
     /// - Parameter wake: what the worker's loop waits on.
@@ -18,11 +29,14 @@ final class WorkerExecutor: SerialExecutor {
 
     func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
-        let wasEmpty = self.jobs.withLock { jobs in
-            defer { jobs.append(job) }
-            return jobs.isEmpty
+        let (wakes, runs) = self.pending.withLock { pending in
+            defer { pending.jobs.append(job) }
+            guard pending.hasEnded else { return (pending.jobs.isEmpty, false) }
+            defer { pending.isRunning = true }
+            return (false, !pending.isRunning)
         }
-        if wasEmpty { self.wake.signal() }
+        if wakes { self.wake.signal() }
+        if runs { self.runToTheEnd() }
     }
 
     func checkIsolated() {
@@ -34,10 +48,33 @@ final class WorkerExecutor: SerialExecutor {
 
     /// From the worker's thread only, once for each turn of its loop.
     func runPendingJobs() {
-        let pending = self.jobs.withLock { jobs in
-            defer { jobs.removeAll(keepingCapacity: true) }
-            return jobs
+        let jobs = self.pending.withLock { pending in
+            defer { pending.jobs.removeAll(keepingCapacity: true) }
+            return pending.jobs
         }
-        for job in pending { unsafe job.runSynchronously(on: self.asUnownedSerialExecutor()) }
+        for job in jobs { unsafe job.runSynchronously(on: self.asUnownedSerialExecutor()) }
+    }
+
+    /// From the worker's thread, as the last that it does.
+    func end() {
+        self.pending.withLock { pending in
+            pending.hasEnded = true
+            pending.isRunning = true
+        }
+        self.runToTheEnd()
+    }
+
+    /// Runs jobs on this thread until there are none.
+    private func runToTheEnd() {
+        self.adoptCurrentThread()
+        while true {
+            let jobs = self.pending.withLock { pending in
+                if pending.jobs.isEmpty { pending.isRunning = false }
+                defer { pending.jobs.removeAll() }
+                return pending.jobs
+            }
+            guard !jobs.isEmpty else { return }
+            for job in jobs { unsafe job.runSynchronously(on: self.asUnownedSerialExecutor()) }
+        }
     }
 }

@@ -32,6 +32,9 @@ package final class MetricRegistry: Sendable {
     ///
     /// - Parameter kind: what the caller is about to do with it; the table's own type wins.
     func series(_ name: String, _ labels: [(String, String)], as kind: MetricDefinition.Kind) -> MetricSeries {
+        // Nearly every name is that of the table.
+        let known = self.state.withLock { $0.families[name] }
+        if let known { return known.series(labels) }
         let name = Self.validName(name)
         return self.state.withLock { state in
             if let storage = state.families[name] { return storage.series(labels) }

@@ -21,6 +21,24 @@ import Testing
         #expect(await iterator.next() == nil)
     }
 
+    @Test func `who asks a worker that has stopped is answered, however many ask at the same time`() async throws {
+        let plane = try MediaPlane(MediaPlane.Configuration(hosts: [Self.loopback], port: 0))
+        try plane.start()
+        let worker = plane.workers[0]
+        let answers = await withTaskGroup(of: Int.self) { group in
+            group.addTask {
+                await plane.stop()
+                return 0
+            }
+            for number in 1...200 {
+                group.addTask { await worker.statistics(of: SessionID(UInt64(number))) == nil ? 1 : 0 }
+            }
+            return await group.reduce(0, +)
+        }
+        #expect(answers == 200)
+        #expect(await worker.statistics(of: SessionID(1)) == nil)
+    }
+
     @Test func `a port in use is an error that names the address`() throws {
         let first = try MediaPlane(MediaPlane.Configuration(hosts: [Self.loopback], port: 0))
         let taken = try #require(first.sockets.first?.address)
