@@ -30,4 +30,17 @@ import Testing
         // Within what the limiter of requests allows.
         #expect(at - from <= .milliseconds(550), "seed \(seed)")
     }
+
+    @Test func `a path that is always too slow costs the publisher a key frame each 2 s at most`() throws {
+        let seed: UInt64 = 1_503
+        let (call, publisher, uplink, subscriber, _) = try SimulatedCall.video(seed: seed)
+        var camera = Camera(client: publisher, mid: uplink)
+        camera.packetsPerFrame = 50
+        camera.payloadSize = 1_000
+        call.bottlenecks[subscriber.address] = Bottleneck(rate: .kbps(1_000))
+        call.run(for: .seconds(10)) { camera.film(in: call, at: $0) }
+        #expect(call.router.currentCounters().droppedOutPacer > 0, "seed \(seed)")
+        // And one for the first picture.
+        #expect(camera.pictureLossReceived <= 7, "\(camera.pictureLossReceived), seed \(seed)")
+    }
 }

@@ -252,10 +252,10 @@ public import CongestionControl
         )
     }
 
-    /// The length of a packet that may still be there, without looking at it.
+    /// The length of a packet that is still there, however old.
     package func byteCount(of sequence: Int64) -> Int? {
         guard let entry = self.entry(at: Int(truncatingIfNeeded: sequence) & (self.entryCount - 1)),
-            entry.sequence == sequence
+            entry.sequence == sequence, self.written - entry.position <= Int64(self.capacity)
         else { return nil }
         return Int(entry.length)
     }

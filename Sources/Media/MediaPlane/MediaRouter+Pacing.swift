@@ -10,7 +10,9 @@ extension MediaRouter {
     /// What headers, extensions and tag add to a payload, about: the pacer is asked before they are written.
     static let typicalOverhead = 48
     /// A packet that has waited for longer is of no use to a decoder.
-    private static let longestWait = Nanoseconds.seconds(2)
+    private static let longestUse = Nanoseconds.seconds(2)
+    /// Between two key frames for one subscriber whose packets were lost here.
+    private static let keyFrameInterval = Nanoseconds.seconds(2)
     /// The work of one session in one turn of the loop.
     private static let largestRun = 256
 
@@ -46,7 +48,7 @@ extension MediaRouter {
                 unsafe self.wakePacer(of: leg.pointee.session, pacing, at: now)
                 return
             case .dropped:
-                self.counters.droppedOutPacer &+= 1
+                unsafe self.lostInPacer(reference, leg: leg, at: now)
                 return
             }
         }
@@ -108,8 +110,7 @@ extension MediaRouter {
             self.counters.droppedOutPacer &+= 1
             return
         }
-        let layer = unsafe track.pointee.layer(rank: reference.position.source)
-        let source = unsafe track.pointee.layers + layer
+        let source = unsafe track.pointee.layers + track.pointee.layer(rank: reference.position.source)
         let length: Int
         if reference.isRetransmission {
             length = unsafe self.sendAgain(
@@ -117,21 +118,34 @@ extension MediaRouter {
                 from: source,
                 leg: leg,
                 track: track,
-                maximumAge: Self.longestWait,
+                maximumAge: Self.longestUse,
                 probe: probe,
                 at: now
             )
         } else {
             length = unsafe self.sendCached(reference, from: source, leg: leg, track: track, probe: probe, at: now)
         }
+        // The cache has lost it, unless the packet could not be made at all.
         guard length == 0 else { return }
-        // The cache has lost it: it is late by more than the cache holds.
+        guard unsafe source.pointee.cache.byteCount(of: reference.position.sequence) == nil else {
+            self.counters.droppedOutPacer &+= 1
+            return
+        }
+        unsafe self.lostInPacer(reference, leg: leg, at: now)
+    }
+
+    /// A packet that has its number is lost before it left: nobody can repeat it, and a decoder waits for seconds before it
+    /// asks for the key frame that it needs now. So it is asked for here, unless one waits behind the packet, the layer
+    /// is being left, or this subscriber has had one asked for just before: a path that is always too slow is not helped.
+    private mutating func lostInPacer(_ reference: PacedPacket, leg: LegPointer, at now: Instant) {
         self.counters.droppedOutPacer &+= 1
-        // Nobody can repeat it, and a decoder waits for seconds before it asks for the key frame that it needs now, unless
-        // one waits behind this packet.
-        guard !reference.isRetransmission,
-            unsafe reference.position.outgoingSequence >= leg.pointee.keyFrameStart
+        guard !reference.isRetransmission, let track = unsafe leg.pointee.track,
+            unsafe leg.pointee.takesPackets && now >= leg.pointee.noKeyFrameBefore,
+            unsafe reference.position.outgoingSequence >= leg.pointee.keyFrameStart,
+            unsafe !leg.pointee.isLeaving(rank: reference.position.source)
         else { return }
+        unsafe leg.pointee.noKeyFrameBefore = now + Self.keyFrameInterval
+        let layer = unsafe track.pointee.layer(rank: reference.position.source)
         unsafe self.requestKeyFrame(of: track, layer: layer, at: now)
     }
 
@@ -150,7 +164,7 @@ extension MediaRouter {
             from: source,
             leg: leg,
             form: .first(reference.patch),
-            maximumAge: Self.longestWait,
+            maximumAge: Self.longestUse,
             into: slot,
             at: now
         )

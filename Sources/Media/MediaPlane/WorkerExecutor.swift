@@ -19,7 +19,7 @@ final class WorkerExecutor: SerialExecutor {
 
     private let pending = Mutex(Pending())
     private let wake: WakeEvent
-    /// The thread that runs the jobs, or has last run one; 0 before it has started.
+    /// The thread that runs the jobs; 0 = none.
     private let thread = Atomic<UInt64>(0)
 
     /// - Parameter wake: what the worker's loop waits on.
@@ -29,6 +29,9 @@ final class WorkerExecutor: SerialExecutor {
 
     func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
+        // The job may be what keeps the worker, and with it this: another thread may run it as soon as it is there.
+        let kept = unsafe Unmanaged.passRetained(self)
+        defer { unsafe kept.release() }
         let (wakes, runs) = self.pending.withLock { pending in
             defer { pending.jobs.append(job) }
             guard pending.hasEnded else { return (pending.jobs.isEmpty, false) }
@@ -69,7 +72,10 @@ final class WorkerExecutor: SerialExecutor {
         self.adoptCurrentThread()
         while true {
             let jobs = self.pending.withLock { pending in
-                if pending.jobs.isEmpty { pending.isRunning = false }
+                if pending.jobs.isEmpty {
+                    pending.isRunning = false
+                    self.thread.store(0, ordering: .releasing)
+                }
                 defer { pending.jobs.removeAll() }
                 return pending.jobs
             }

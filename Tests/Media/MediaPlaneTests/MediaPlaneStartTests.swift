@@ -21,7 +21,8 @@ import Testing
         #expect(await iterator.next() == nil)
     }
 
-    @Test func `who asks a worker that has stopped is answered, however many ask at the same time`() async throws {
+    @Test(.timeLimit(.minutes(1)))
+    func `who asks a worker that has stopped is answered, however many ask at the same time`() async throws {
         let plane = try MediaPlane(MediaPlane.Configuration(hosts: [Self.loopback], port: 0))
         try plane.start()
         let worker = plane.workers[0]
@@ -37,6 +38,20 @@ import Testing
         }
         #expect(answers == 200)
         #expect(await worker.statistics(of: SessionID(1)) == nil)
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a worker that only those who ask it still know answers them, and goes with the last`() async throws {
+        for _ in 0..<20 {
+            var plane: MediaPlane? = try MediaPlane(MediaPlane.Configuration(hosts: [Self.loopback], port: 0))
+            try plane?.start()
+            await plane?.stop()
+            let asks = (0..<8).compactMap { _ in plane?.workers.first }.map { worker in
+                Task.detached { await worker.statistics(of: SessionID(1)) == nil }
+            }
+            plane = nil
+            for ask in asks { #expect(await ask.value) }
+        }
     }
 
     @Test func `a port in use is an error that names the address`() throws {

@@ -11,7 +11,7 @@ import Basics
     /// Of the base layer of a paused track, on top of what the others take.
     package static let resume: Int64 = 1_300
     /// A probe must show more than the threshold, or its own noise keeps the layer out for ever.
-    package static let proof: Int64 = 1_050
+    package static let proof: Int64 = 1_100
 }
 
 /// What one run of the planner has to keep to, in bits per second.

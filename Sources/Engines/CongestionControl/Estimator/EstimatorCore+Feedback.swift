@@ -105,7 +105,8 @@ extension EstimatorCore {
             isShort = true
         }
         var service = (isShort ? self.service.shortBitrate : self.service.bitrate).map { $0 * delivered }
-        if let slower = self.slowerLink(delivered: delivered) {
+        let slowQueue = queue
+        if let slower = self.slowerLink(delivered: delivered, at: now) {
             queue = max(queue ?? 0, slower.queue)
             service = slower.service
         }
@@ -113,7 +114,7 @@ extension EstimatorCore {
         let input = self.delayInput(queue: queue, service: service, at: now)
         let rateBefore = self.delay.rateControl.rate
         let isLowered = self.delay.endFeedback(input, at: now)
-        self.lastQueue = queue ?? 0
+        self.lastQueue = slowQueue ?? 0
         if self.delay.hasRecovered { self.probes.recovered(at: now) }
         self.runDrain(loweredFrom: isLowered ? rateBefore : nil, queue: queue, service: service, at: now)
         self.endMarks(isLowered: isLowered, at: now)
@@ -124,14 +125,20 @@ extension EstimatorCore {
     }
 
     /// A link that has become slower than what is sent, found by a few packets: all that arrived in the last 60 ms had to
-    /// wait, and it was less than in the second before. A burst of ours leaves a queue too, but arrives faster than
-    /// that; what a pause held back comes faster still.
-    private func slowerLink(delivered: Double) -> (queue: Double, service: Double)? {
-        guard let queue = self.queue.excess(self.service.latestTransit), queue > QueueDrain.telling, queue > self.lastQueue,
-            !self.stall.isClearing, !self.stall.isRecent, !self.drain.isActive,
-            let acknowledged = self.acknowledged,
-            let service = self.service.latestBitrate.map({ $0 * delivered }),
-            service > QueueDrain.measurable, service < QueueDrain.slower * acknowledged
+    /// wait, each longer than the one before, without a pause of the link, and it was less than arrived before.
+    ///
+    /// A burst of ours leaves a queue too, but arrives faster than that; what a pause held back comes faster still, and waits
+    /// ever less; in a queue of others packets wait about as long as those before them.
+    @inline(__always) private func slowerLink(delivered: Double, at now: Instant) -> (queue: Double, service: Double)? {
+        guard let latest = self.service.latest(until: self.feedback.latestArrival),
+            latest.rise > QueueDrain.leastRise,
+            let queue = self.queue.excess(latest.leastTransit), queue > QueueDrain.telling,
+            let acknowledged = self.acknowledged
+        else { return nil }
+        let service = latest.bitrate * delivered
+        guard service > QueueDrain.measurable, service < QueueDrain.slower * acknowledged,
+            !self.stall.isClearing, !self.stall.isRecent, !self.drain.isActive, !self.drain.isCompeting(at: now),
+            !self.prober.isDisturbing(at: now)
         else { return nil }
         return (queue, service)
     }

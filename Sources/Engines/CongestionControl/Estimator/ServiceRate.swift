@@ -9,6 +9,18 @@ struct ServiceRate: Sendable {
     private static let never = Int64.max - Self.bucketMicroseconds
 
     private static let latestBuckets: Int64 = 6
+    /// Bytes of a bucket in which the link was busy with more than sound.
+    private static let busy: Int64 = 400
+
+    /// What arrived last, while the link did not pause.
+    struct Latest: Sendable, BitwiseCopyable {
+        /// bit/s of the last 60 ms.
+        var bitrate: Double
+        /// The least of arrival less send, in microseconds, of two clocks.
+        var leastTransit: Int64
+        /// By how much that has risen from the first 10 ms of them to the last.
+        var rise: Int64
+    }
 
     private var bytes = InlineArray<32, Int64>(repeating: 0)
     private var leastTransits = InlineArray<32, Int64>(repeating: .max)
@@ -22,7 +34,7 @@ struct ServiceRate: Sendable {
     ///   - arrival: microseconds of the receiver's.
     @inline(__always) mutating func add(send: Int64, arrival: Int64, byteCount: Int) {
         // Most come next to the one before.
-        if arrival < self.start || arrival >= self.start + Self.bucketMicroseconds { self.begin(arrival) }
+        if arrival < self.start || arrival &- self.start >= Self.bucketMicroseconds { self.begin(arrival) }
         self.bytes[self.slot] += Int64(byteCount)
         let transit = arrival &- send
         if transit < self.leastTransits[self.slot] { self.leastTransits[self.slot] = transit }
@@ -53,17 +65,34 @@ struct ServiceRate: Sendable {
     /// bit/s over the last 140 ms: exact while a queue stands, for then the link never pauses.
     @inline(__always) var shortBitrate: Double? { self.bitrate(14) }
 
-    /// bit/s over the last 60 ms: a few packets.
-    @inline(__always) var latestBitrate: Double? { self.bitrate(Self.latestBuckets) }
-
-    /// The least of arrival less send of what arrived in the last 60 ms, in microseconds, of two clocks; `.max` = nothing
-    /// did.
-    @inline(__always) var latestTransit: Int64 {
-        guard let last = self.index else { return .max }
+    /// What arrived in the last 60 ms; `nil` when the link paused meanwhile: frames come in bursts, and what is between them
+    /// says nothing of the link. While a queue stands it never pauses.
+    /// - Parameter arrival: the latest of those that are looked at; what has arrived by a clock that went back is none.
+    @inline(__always) func latest(until arrival: Int64) -> Latest? {
+        guard let last = self.index, arrival / Self.bucketMicroseconds >= last else { return nil }
+        let bytes = self.bytes.span
         let transits = self.leastTransits.span
-        var least = Int64.max
-        for passed in 0...Self.latestBuckets { least = min(least, transits[Int((last - passed) & 31)]) }
-        return least
+        var sum: Int64 = 0
+        var least = transits[Int(last & 31)]
+        var newest: Int64?
+        var oldest = Int64.max
+        var idle = 0
+        for passed in 1...Self.latestBuckets {
+            let slot = Int((last - passed) & 31)
+            idle = bytes[slot] < Self.busy ? idle + 1 : 0
+            guard idle < 2 else { return nil }
+            sum += bytes[slot]
+            guard bytes[slot] > 0 else { continue }
+            least = min(least, transits[slot])
+            if newest == nil { newest = transits[slot] }
+            oldest = transits[slot]
+        }
+        guard let newest else { return nil }
+        return Latest(
+            bitrate: Double(sum) * 8e6 / Double(Self.latestBuckets * Self.bucketMicroseconds),
+            leastTransit: least,
+            rise: newest &- oldest
+        )
     }
 
     /// The bucket that is being filled is left out.

@@ -266,9 +266,11 @@ public import Basics
         self.drainedAt = now
     }
 
-    /// Seconds that packets wait at most, on an average of those that wait: what waits lies in its source's cache, which
-    /// holds 0.6 s of a large stream.
+    /// Seconds that those that wait may wait on average: what waits lies in its source's cache, which holds 0.6 s of a stream
+    /// of up to 3.5 Mbit/s.
     @inlinable package static var longestWait: Double { 0.6 }
+    /// What has waited so long leaves in this time, not at once.
+    @inlinable package static var shortestRest: Double { 0.02 }
 
     /// Bytes per second: the pacing rate, or more when what waits would wait for over `longestWait` otherwise.
     @inlinable package func rate(at now: Instant) -> Double {
@@ -276,7 +278,7 @@ public import Basics
         let count = self.queuedCount
         guard count > 0 else { return rate }
         let total = Nanoseconds(Int64(count) &* now.nanoseconds &- self.arrivalSum)
-        let left = max(Self.longestWait - total.inSeconds / Double(count), 0.001)
+        let left = max(Self.longestWait - total.inSeconds / Double(count), Self.shortestRest)
         return max(rate, Double(self.queuedBytes) / left)
     }
 

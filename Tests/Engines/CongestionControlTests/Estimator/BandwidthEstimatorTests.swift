@@ -76,10 +76,46 @@ struct BandwidthEstimatorTests {
     @Test("a burst on a link that carries what is sent is no slower link, though it leaves the same queue")
     func burst() {
         var path = Self.steady()
-        let before = path.estimator.estimate.bitrate
+        path.resetLowest()
         path.run(0.06, rate: 6e6)
         path.run(1, rate: 1.7e6)
-        #expect(path.estimator.estimate.bitrate >= before)
+        #expect(path.lowest > 1.7e6)
+    }
+
+    @Test(
+        "frames in bursts, of which one comes late, are no slower link",
+        arguments: [15, 25, 30] as [Int64],
+        [30, 40, 50] as [Int64]
+    )
+    func lateFrame(perSecond: Int64, by milliseconds: Int64) {
+        var path = Self.steady()
+        path.framesApart = Nanoseconds(1_000_000_000 / perSecond)
+        path.run(5, rate: 1.7e6)
+        path.resetLowest()
+        for _ in 0..<10 {
+            path.late = (path.now, .milliseconds(milliseconds))
+            path.run(0.3, rate: 1.7e6)
+        }
+        #expect(path.lowest > 1.7e6)
+    }
+
+    @Test("neither is a sender that sends half as much")
+    func halfAsMuch() {
+        var path = Self.steady()
+        path.resetLowest()
+        path.run(2, rate: 0.85e6)
+        #expect(path.lowest > 1.7e6)
+    }
+
+    @Test("a link that falls to less than a few packets can tell is found by the other rules, in half a second")
+    func muchSlower() {
+        var path = Self.steady()
+        path.capacity = 0.3e6
+        let before = path.now
+        while path.estimator.estimate.bitrate > .kbps(500), path.now < before + .seconds(2) {
+            path.run(0.005, rate: 1.7e6)
+        }
+        #expect(path.now - before <= .milliseconds(550), "\((path.now - before).inMilliseconds) ms")
     }
 
     @Test("a drop of the capacity is a decrease below it, a drain, and then nearly all of it")

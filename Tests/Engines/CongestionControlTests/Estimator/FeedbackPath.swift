@@ -10,6 +10,10 @@ struct FeedbackPath: ~Copyable {
     /// bit/s; 0 = nothing passes.
     var capacity: Double
     var delay = Nanoseconds.milliseconds(25)
+    /// What is sent leaves in one burst each so often.
+    var framesApart = Nanoseconds.milliseconds(5)
+    /// What is sent from then on for 10 ms arrives so much later, and no later packet before it.
+    var late: (from: Instant, by: Nanoseconds)?
     /// Every n-th packet is lost; 0 = none.
     var lostEach = 0
     /// Whether the small clusters are sent by which an estimator asks whether anybody is there, and how many there were.
@@ -22,6 +26,10 @@ struct FeedbackPath: ~Copyable {
     private var builder = TransportFeedbackBuilder(senderSSRC: SSRC(1), mediaSSRC: SSRC(2))
     private var count = 0
     private var debt = 0.0
+    private var nextFrame = Instant.zero
+    private var lastArrival = Instant.zero
+    /// bit/s: the least that it was since `resetLowest`.
+    private(set) var lowest = Double.infinity
 
     init(_ configuration: EstimatorConfiguration, capacity: Double) {
         self.estimator = BandwidthEstimator(configuration: configuration, at: .zero)
@@ -35,10 +43,14 @@ struct FeedbackPath: ~Copyable {
             self.now = self.now + .milliseconds(5)
             let target = rate ?? Double(self.estimator.estimate.bitrate.bitsPerSecond)
             self.debt += target * 0.005
-            while self.debt >= 9_600 {
-                self.debt -= 9_600
-                self.send()
+            if self.now >= self.nextFrame {
+                self.nextFrame = self.now + self.framesApart
+                while self.debt >= 9_600 {
+                    self.debt -= 9_600
+                    self.send()
+                }
             }
+            self.lowest = min(self.lowest, Double(self.estimator.estimate.bitrate.bitsPerSecond))
             if self.now >= self.feedbackAt {
                 self.feedbackAt = self.feedbackAt + .milliseconds(50)
                 if feedback { self.answer() } else { self.arrivals.removeAll() }
@@ -47,6 +59,8 @@ struct FeedbackPath: ~Copyable {
             while let probe = self.estimator.nextProbe(at: self.now) { self.ask(probe) }
         }
     }
+
+    mutating func resetLowest() { self.lowest = .infinity }
 
     /// Of probes only the smallest are sent: whoever drives this path wants to say what it carries.
     private mutating func ask(_ probe: ProbeCluster) {
@@ -61,7 +75,10 @@ struct FeedbackPath: ~Copyable {
         self.count += 1
         guard self.capacity > 0, self.lostEach == 0 || self.count % self.lostEach != 0 else { return }
         self.linkFreeAt = max(self.linkFreeAt, self.now) + Nanoseconds.fractionalSeconds(9_600 / self.capacity)
-        let arrival = self.linkFreeAt + self.delay
+        var arrival = self.linkFreeAt + self.delay
+        if let late, self.now >= late.from, self.now < late.from + .milliseconds(10) { arrival = arrival + late.by }
+        arrival = max(arrival, self.lastArrival)
+        self.lastArrival = arrival
         self.arrivals.append(PacketArrival(number, microseconds: arrival.nanoseconds / 1_000 + 1_000_000_000))
     }
 
