@@ -43,6 +43,33 @@ import Testing
     @Test("loss that becomes less, and does not go, proves nothing")
     func neither() { #expect(Self.verdict(keptInTrial: 4) == nil) }
 
+    @Test("a receiver's clock may stand anywhere, and go back")
+    func clocks() {
+        var service = ServiceRate()
+        for arrival in [Int64.min, -1, 0, .max - 20_000, .max - 3, .max, 5_000, .max] {
+            service.add(send: 0, arrival: arrival, byteCount: 1_000)
+            _ = service.latest(until: arrival)
+            _ = service.bitrate
+        }
+        for step in 0..<200 { service.add(send: 0, arrival: 1_000_000 + Int64(step) * 5_000, byteCount: 1_000) }
+        #expect(abs((service.latest(until: 1_995_000)?.bitrate ?? 0) - 1.6e6) < 1)
+        // What came before the newest says nothing of now.
+        service.add(send: 0, arrival: 1_800_000, byteCount: 1_000)
+        #expect(service.latest(until: 1_800_000) == nil)
+    }
+
+    @Test("a link that pauses for 20 ms tells nothing")
+    func pauses() {
+        var service = ServiceRate()
+        for frame in 0..<30 {
+            for packet in 0..<6 {
+                let arrival = Int64(frame) * 33_333 + Int64(packet) * 500 + 1_000_000
+                service.add(send: Int64(frame) * 33_333, arrival: arrival, byteCount: 1_100)
+                #expect(service.latest(until: arrival) == nil)
+            }
+        }
+    }
+
     @Test("when a long queue has gone the next probe asks for the rate before it, twice the estimate at most")
     func queueHasGone() {
         for (factor, expected) in [(1.5, 1.5e6), (5, 2e6)] {
