@@ -7,16 +7,19 @@ final class Joining: Sendable {
     private let scenario: Scenario
     private let target: RunTarget
     private let loops: [ClientLoop]
+    /// Of those who only publish: their packets leave on time however busy the others are.
+    private let publishing: ClientLoop
     private let count = Mutex(0)
     private let failures = Mutex<[String]>([])
     private let failureCount = Mutex(0)
     private let ownFailureCount = Mutex(0)
     private static let largestFailureCount = 1_000
 
-    init(scenario: Scenario, target: RunTarget, loops: [ClientLoop]) {
+    init(scenario: Scenario, target: RunTarget, loops: [ClientLoop], publishing: ClientLoop) {
         self.scenario = scenario
         self.target = target
         self.loops = loops
+        self.publishing = publishing
     }
 
     /// What went wrong, in words: the first thousand.
@@ -49,24 +52,18 @@ final class Joining: Sendable {
 
     /// - Returns: `nil` when it could not join; `failed` says why.
     func join(_ place: Place) async -> Participant? {
-        let loop = self.loops[self.nextNumber() % self.loops.count]
-        switch self.scenario.transport {
-        case .websocket: return await self.joinBySocket(place, loop)
-        case .whip:
-            if place.publishes {
-                return await self.joinByHTTP(
-                    place,
-                    loop,
-                    paths: [self.fill(self.target.whipPath, place.room, place.number)]
-                )
-            }
-            let paths = (0..<self.scenario.publishersPerRoom).map { self.fill(self.target.whepPath, place.room, $0) }
-            return await self.joinByHTTP(
-                place,
-                loop,
-                paths: self.scenario.receivesAtOnce ? Array(paths.prefix(1)) : paths
-            )
+        if self.scenario.transport == .whip, place.publishes {
+            let path = self.fill(self.target.whipPath, place.room, place.number)
+            return await self.joinByHTTP(place, self.publishing, paths: [path])
         }
+        let loop = self.loops[self.nextNumber() % self.loops.count]
+        guard self.scenario.transport == .whip else { return await self.joinBySocket(place, loop) }
+        let paths = (0..<self.scenario.publishersPerRoom).map { self.fill(self.target.whepPath, place.room, $0) }
+        return await self.joinByHTTP(
+            place,
+            loop,
+            paths: self.scenario.receivesAtOnce ? Array(paths.prefix(1)) : paths
+        )
     }
 
     private func nextNumber() -> Int {

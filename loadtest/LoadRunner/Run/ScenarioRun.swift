@@ -19,9 +19,16 @@ package struct ScenarioRun: Sendable {
     /// - Throws: when there is no socket for the clients; what goes wrong later is in the report.
     package func run() async throws -> RunReport {
         let memoryBefore = ProcessLimits.residentBytes()
-        let loops = try (0..<self.scenario.threads).map { _ in try ClientLoop(bindingTo: self.target.bind) }
+        let receiving = try (0..<self.scenario.threads).map { _ in try ClientLoop(bindingTo: self.target.bind) }
+        let publishing = self.scenario.transport == .whip ? try ClientLoop(bindingTo: self.target.bind) : receiving[0]
+        let loops = self.scenario.transport == .whip ? receiving + [publishing] : receiving
         defer { for loop in loops { loop.stop() } }
-        let joining = Joining(scenario: self.scenario, target: self.target, loops: loops)
+        let joining = Joining(
+            scenario: self.scenario,
+            target: self.target,
+            loops: receiving,
+            publishing: publishing
+        )
         let crowd = Crowd(scenario: self.scenario, joining: joining)
         var timeline = Timeline(loops: loops, figures: self.target.figures)
 
