@@ -60,17 +60,28 @@ struct BandwidthEstimatorTests {
         return path
     }
 
+    /// How long it takes until no more than `most` is thought to be carried, after the capacity has changed.
+    private static func timeToFall(to most: Bitrate, in path: inout FeedbackPath, capacity: Double) -> Nanoseconds {
+        path.capacity = capacity
+        let before = path.now
+        while path.estimator.estimate.bitrate > most, path.now < before + .seconds(2) { path.run(0.005, rate: 1.7e6) }
+        return path.now - before
+    }
+
     @Test("a link that becomes slower than what is sent is found in a quarter of a second, before its queue is long")
     func slower() {
         var path = Self.steady()
-        path.capacity = 1e6
-        let before = path.now
-        while path.estimator.estimate.bitrate > .kbps(1_300), path.now < before + .seconds(2) {
-            path.run(0.005, rate: 1.7e6)
-        }
         // 50 ms until the next feedback and 25 ms of way are in it.
-        #expect(path.now - before <= .milliseconds(250), "\((path.now - before).inMilliseconds) ms")
+        let time = Self.timeToFall(to: .kbps(1_300), in: &path, capacity: 1e6)
+        #expect(time <= .milliseconds(250), "\(time.inMilliseconds) ms")
         #expect(path.estimator.estimate.bitrate > .kbps(700))
+    }
+
+    @Test("one that falls to less than a few packets can tell is found by the other rules, in half a second")
+    func muchSlower() {
+        var path = Self.steady()
+        let time = Self.timeToFall(to: .kbps(500), in: &path, capacity: 0.3e6)
+        #expect(time <= .milliseconds(550), "\(time.inMilliseconds) ms")
     }
 
     @Test("a burst on a link that carries what is sent is no slower link, though it leaves the same queue")
@@ -105,17 +116,6 @@ struct BandwidthEstimatorTests {
         path.resetLowest()
         path.run(2, rate: 0.85e6)
         #expect(path.lowest > 1.7e6)
-    }
-
-    @Test("a link that falls to less than a few packets can tell is found by the other rules, in half a second")
-    func muchSlower() {
-        var path = Self.steady()
-        path.capacity = 0.3e6
-        let before = path.now
-        while path.estimator.estimate.bitrate > .kbps(500), path.now < before + .seconds(2) {
-            path.run(0.005, rate: 1.7e6)
-        }
-        #expect(path.now - before <= .milliseconds(550), "\((path.now - before).inMilliseconds) ms")
     }
 
     @Test("a drop of the capacity is a decrease below it, a drain, and then nearly all of it")
