@@ -80,7 +80,7 @@ struct Leg: ~Copyable {
     private(set) var paddingType = noPayloadType
     /// The first packet of the last key frame that was sent, outgoing, and the next one to be repeated for padding.
     private(set) var keyFrameStart: Int64 = 0
-    /// For packets that were lost before they left.
+    /// No key frame is asked for before this because a packet was lost before it left.
     var noKeyFrameBefore = Instant.zero
     private var paddingCursor: Int64 = 0
 

@@ -140,7 +140,8 @@ extension MediaRouter {
     private mutating func lostInPacer(_ reference: PacedPacket, leg: LegPointer, at now: Instant) {
         self.counters.droppedOutPacer &+= 1
         guard !reference.isRetransmission, let track = unsafe leg.pointee.track,
-            unsafe leg.pointee.takesPackets && now >= leg.pointee.noKeyFrameBefore,
+            unsafe leg.pointee.takesPackets,
+            unsafe now >= leg.pointee.noKeyFrameBefore,
             unsafe reference.position.outgoingSequence >= leg.pointee.keyFrameStart,
             unsafe !leg.pointee.isLeaving(rank: reference.position.source)
         else { return }

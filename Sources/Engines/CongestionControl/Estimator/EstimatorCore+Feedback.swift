@@ -125,7 +125,7 @@ extension EstimatorCore {
     }
 
     /// A link that has become slower than what is sent, found by a few packets: all that arrived in the last 60 ms had to
-    /// wait, each longer than the one before, without a pause of the link, and it was less than arrived before.
+    /// wait, the last of it longer than the first, without a pause of the link, and it was less than arrived before.
     ///
     /// A burst of ours leaves a queue too, but arrives faster than that; what a pause held back comes faster still, and waits
     /// ever less; in a queue of others packets wait about as long as those before them.

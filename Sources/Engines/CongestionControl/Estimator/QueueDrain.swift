@@ -14,7 +14,8 @@ struct QueueDrain: Sendable, BitwiseCopyable {
     /// Above this 75 ms of packets are enough to say so.
     static let obvious = 50.0
     static let obviousWhenUnderused = 70.0
-    /// Above this a few packets are enough, if they come ever later and less arrives than `slower` of what arrived before.
+    /// Above this a few packets are enough, if the last wait longer than the first and less arrives than `slower` of
+    /// what arrived before.
     static let telling = 30.0
     static let slower = 0.75
     /// Microseconds in 60 ms: where a quarter less arrives than is sent it is 15.
