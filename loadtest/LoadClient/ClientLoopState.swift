@@ -101,6 +101,7 @@ struct ClientLoopState: ~Copyable {
         for _ in 0..<plan.receivesVideo {
             _ = peer.offer.add(.video, direction: .receive, codecs: [.vp8], using: &peer.random)
         }
+        peer.tells = plan.feedback
         peer.initialState = plan.bindsLater ? .unbound : .flowing
         self.peers[id] = peer
         self.timers.reserve(id.value + 1)

@@ -11,7 +11,7 @@ extension HeadlessPeer {
 
     func sendFeedback(at now: Instant, into egress: inout LoopEgress) {
         if now >= self.feedback.nextDeadline { self.sendTransportFeedback(at: now, into: &egress) }
-        for stream in self.streams.values {
+        for stream in self.streams.values where self.tells != .none {
             if stream.nacks.nextDeadline <= now { self.sendNACK(stream, at: now, into: &egress) }
             if stream.needsKeyFrame, now >= stream.nextKeyFrameRequest {
                 self.requestKeyFrame(stream, at: now, into: &egress)
@@ -25,7 +25,7 @@ extension HeadlessPeer {
 
     var nextFeedbackDeadline: Instant {
         var next = min(self.nextReport, self.feedback.nextDeadline)
-        for stream in self.streams.values {
+        for stream in self.streams.values where self.tells != .none {
             next = min(next, stream.nacks.nextDeadline)
             if stream.needsKeyFrame { next = min(next, stream.nextKeyFrameRequest) }
         }
@@ -83,7 +83,7 @@ extension HeadlessPeer {
     }
 
     private func sendReports(at now: Instant, into egress: inout LoopEgress) {
-        if !self.streams.isEmpty {
+        if !self.streams.isEmpty, self.tells != .none {
             var blocks = InlineArray<31, ReportBlock>(repeating: .empty)
             var count = 0
             let clock = egress.clock

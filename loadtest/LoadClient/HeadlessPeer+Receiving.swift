@@ -9,7 +9,7 @@ extension HeadlessPeer {
         guard let header = RTPHeaderInfo(bytes, extensions: self.extensions),
             let padding = header.paddingLength(ofPlaintext: bytes)
         else { return }
-        if let number = header.transportSequenceNumber(in: bytes) {
+        if self.tells == .all, let number = header.transportSequenceNumber(in: bytes) {
             self.feedback.received(number, at: arrival.peer)
             self.feedbackBuilder.mediaSSRC = header.ssrc
         }

@@ -23,6 +23,7 @@ final class HeadlessPeer {
     var repairs: [SSRC: SSRC] = [:]
     /// The ids that the answer gave the extensions.
     var extensions = HeaderExtensionMap()
+    var tells = ReceiverFeedback.all
     var feedback = TransportFeedbackRecorder()
     var feedbackBuilder: TransportFeedbackBuilder
     let rtcpSSRC: SSRC

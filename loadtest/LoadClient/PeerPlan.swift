@@ -1,5 +1,15 @@
 package import Basics
 
+/// What a receiver tells the server of what it receives.
+package enum ReceiverFeedback: String, Sendable, CaseIterable {
+    /// Transport-wide feedback, reports, NACK, PLI.
+    case all
+    /// The same without transport-wide feedback, though its offer promises it.
+    case reports
+    /// Nothing, though its offer promises everything.
+    case none
+}
+
 /// What a peer is to publish and to receive.
 package struct PeerPlan: Sendable {
     package var video: VideoProfile?
@@ -20,6 +30,7 @@ package struct PeerPlan: Sendable {
     package var bindsLater = false
     /// Whether the kernel may hand over as one what left the server as one message (UDP_GRO).
     package var readsMerged = true
+    package var feedback = ReceiverFeedback.all
 
     package init(
         video: VideoProfile? = nil,

@@ -9,10 +9,6 @@ extension MediaRouter {
     /// Decisions about layers are made no more often, but for the worst.
     private static let allocationInterval = Nanoseconds.milliseconds(100)
 
-    /// Where a client tells nothing but loss, growth would take half a minute to reach what nearly every path carries: all
-    /// is sent until it reports loss, as other servers do.
-    private static let startWithoutFeedback = Bitrate.kbps(4_000)
-
     /// - Parameter section: of the session's first video leg.
     mutating func makeBandwidth(of session: SessionPointer, for section: NegotiatedSection, at now: Instant) {
         guard unsafe session.pointee.bandwidth == nil else { return }
@@ -22,7 +18,8 @@ extension MediaRouter {
             || section.usesCongestionControlFeedback
             || section.codecs.contains { $0.feedback.contains(.receiverEstimate) }
         if !hasFeedback {
-            configuration.start = min(max(configuration.start, Self.startWithoutFeedback), configuration.maximum)
+            let start = max(configuration.start, configuration.startWithoutFeedback)
+            configuration.start = min(start, configuration.maximum)
         }
         let bandwidth = BandwidthPointer.allocate(capacity: 1)
         unsafe bandwidth.initialize(to: SubscriberBandwidth(configuration: configuration, at: now))

@@ -64,7 +64,7 @@ extension MediaRouter {
             case .packets(let numbers, let byteCount) = unsafe source.pointee.keyFrameCache.replay(
                 from: source.pointee.cache,
                 at: now
-            ), unsafe self.isWorthReplaying(byteCount, to: leg)
+            ), unsafe self.isWorthReplaying(numbers.count, byteCount: byteCount, to: leg)
         else { return false }
         var reader = unsafe source.pointee.frames.replaying()
         for number in numbers {
@@ -81,8 +81,11 @@ extension MediaRouter {
         return hasPicture
     }
 
-    private func isWorthReplaying(_ byteCount: Int, to leg: LegPointer) -> Bool {
+    private func isWorthReplaying(_ packetCount: Int, byteCount: Int, to leg: LegPointer) -> Bool {
         guard let bandwidth = unsafe leg.pointee.session.pointee.bandwidth else { return true }
+        // The pictures of ten people come at once: what finds no place in the pacer is lost.
+        let waiting = unsafe bandwidth.pointee.pacer.queuedCount
+        guard unsafe waiting + packetCount <= bandwidth.pointee.pacer.mostWaiting else { return false }
         let rate = unsafe bandwidth.pointee.estimator.estimate.pacingRate.bitsPerSecond
         return Double(byteCount) * 8 <= Double(rate) * Self.longestReplay.inSeconds
     }

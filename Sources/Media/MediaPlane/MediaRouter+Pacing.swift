@@ -42,12 +42,17 @@ extension MediaRouter {
                 patch: patch,
                 isRetransmission: false
             )
-            switch unsafe pacing.pointee.pacer.admit(.video, byteCount: byteCount, reference: reference, at: now) {
+            var verdict = unsafe pacing.pointee.pacer.admit(.video, byteCount: byteCount, reference: reference, at: now)
+            if verdict == .refused, let first = unsafe pacing.pointee.pacer.makeRoom(at: now) {
+                unsafe self.sendQueued(first.reference, of: leg.pointee.session, probe: first.probe, at: now)
+                verdict = unsafe pacing.pointee.pacer.admit(.video, byteCount: byteCount, reference: reference, at: now)
+            }
+            switch verdict {
             case .sendNow: probe = unsafe pacing.pointee.pacer.currentProbe
             case .queued:
                 unsafe self.wakePacer(of: leg.pointee.session, pacing, at: now)
                 return
-            case .dropped:
+            case .refused:
                 unsafe self.lostInPacer(reference, leg: leg, at: now)
                 return
             }

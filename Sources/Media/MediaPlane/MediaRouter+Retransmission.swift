@@ -98,7 +98,7 @@ extension MediaRouter {
         {
         case .sendNow: return false
         case .queued: unsafe self.wakePacer(of: leg.pointee.session, bandwidth, at: now)
-        case .dropped: self.counters.droppedOutPacer &+= 1
+        case .refused: self.counters.droppedOutPacer &+= 1
         }
         return true
     }

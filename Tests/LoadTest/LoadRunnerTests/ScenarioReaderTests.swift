@@ -26,7 +26,7 @@ import Testing
                 video: {framesPerSecond: 15, temporalLayers: 3, layers: [
                   {rid: a, width: 320, height: 180, bitrate: 100k}, {rid: b, width: 640, height: 360, bitrate: 0.4M}]}
               - {count: 1, video: none, receives: false, phase: together}
-            subscribers: {count: 7, maxHeight: 180}
+            subscribers: {count: 7, maxHeight: 180, feedback: reports}
             links:
               bad: {loss: 2%, burst: 3, delay: 40ms, down: {bandwidth: 1M, loss: 0}}
             churn: {rate: 2/s, who: everyone}
@@ -48,6 +48,7 @@ import Testing
         #expect(scenario.groups[0].audio == .kbps(48))
         #expect(scenario.groups[1].video == nil)
         #expect(scenario.groups.map(\.phase) == [.joining, .together, .joining])
+        #expect(scenario.groups.map(\.feedback) == [.all, .all, .reports])
         let link = scenario.groups[0].link
         #expect(link.up.loss == 0.02 && link.down.loss == 0)
         #expect(link.up.bandwidth == nil && link.down.bandwidth == .kbps(1_000))
@@ -88,6 +89,7 @@ import Testing
         ("publishers: {video: {layers: []}}", "publishers.video.layers: is missing"),
         ("publishers: {video: {layers: [{width: 64, height: 64}]}}", "layers[0].bitrate: a layer needs"),
         ("publishers: {receives: true}", "publishers.receives: needs transport: websocket"),
+        ("publishers: {}\nsubscribers: {feedback: some}", "feedback: is 'some'; takes one of: all, reports, none"),
         ("publishers: {phase: odd}", "phase: is 'odd'; takes one of: joining, spread, together, random"),
         ("publishers: {}\nsubscribers: {phase: random}", "subscribers.phase: is no key here"),
         ("publishers: {}\nsubscribers: {maxHeight: 90}", "subscribers.maxHeight: needs transport: websocket"),

@@ -41,12 +41,17 @@ package final class SimulatedSubscriber: SubscriberControl {
             default: .video
             }
         let slot = self.keep(packet)
-        switch self.pacer.admit(kind, byteCount: packet.payloadBytes, reference: slot, at: now) {
+        var verdict = self.pacer.admit(kind, byteCount: packet.payloadBytes, reference: slot, at: now)
+        if verdict == .refused, kind == .video, let first = self.pacer.makeRoom(at: now) {
+            self.release(first.reference, probe: first.probe, at: now)
+            verdict = self.pacer.admit(kind, byteCount: packet.payloadBytes, reference: slot, at: now)
+        }
+        switch verdict {
         case .sendNow:
             self.freeSlots.append(slot)
             self.transmit(packet, probe: kind == .audio ? 0 : self.pacer.currentProbe, at: now)
         case .queued: break
-        case .dropped: self.freeSlots.append(slot)
+        case .refused: self.freeSlots.append(slot)
         }
         self.drain(at: now)
     }
@@ -118,8 +123,7 @@ package final class SimulatedSubscriber: SubscriberControl {
         while true {
             switch self.pacer.next(at: now) {
             case .packet(let slot, let probe):
-                self.freeSlots.append(slot)
-                self.transmit(self.waiting[Int(slot)], probe: probe, at: now)
+                self.release(slot, probe: probe, at: now)
             case .padding(let byteCount, let probe):
                 let wireBytes = min(max(byteCount + SimulatedPacket.headerBytes, 80), SimulatedPacket.maximumBytes)
                 let padding = SimulatedPacket(.padding, to: -1, wireBytes: wireBytes)
@@ -130,6 +134,11 @@ package final class SimulatedSubscriber: SubscriberControl {
                 return
             }
         }
+    }
+
+    private func release(_ slot: Int32, probe: UInt16, at now: Instant) {
+        self.freeSlots.append(slot)
+        self.transmit(self.waiting[Int(slot)], probe: probe, at: now)
     }
 
     private func transmit(_ packet: SimulatedPacket, probe: UInt16, at now: Instant) {

@@ -85,6 +85,7 @@ final class Joining: Sendable {
         plan.group = place.group
         plan.link = group.link
         plan.readsMerged = self.target.readsMerged
+        plan.feedback = group.feedback
         plan.seed = self.scenario.seed &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(self.nextNumber())
         if place.publishes {
             plan.video = group.video

@@ -108,6 +108,7 @@ package struct ParticipantGroup: Sendable, Equatable {
     package var phase = Phase.joining
     /// Whether it receives the publishers of its room.
     package var receives = true
+    package var feedback = ReceiverFeedback.all
     /// What was wished of each video track, over WebSocket.
     package var preference: SignalPayload.Preference?
     package var link = LinkPair()

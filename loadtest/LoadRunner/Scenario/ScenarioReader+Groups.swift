@@ -46,7 +46,7 @@ extension ScenarioReader {
     ) throws(ScenarioError) -> [ParticipantGroup] {
         let publishes = key == "publishers"
         let allowed =
-            ["name", "count", "link", "maxWidth", "maxHeight", "maxFps", "priority"]
+            ["name", "count", "link", "feedback", "maxWidth", "maxHeight", "maxFps", "priority"]
             + (publishes ? ["video", "audio", "receives", "phase"] : [])
         let maps = try top.maps(key, allowed: allowed, most: 32)
         var groups: [ParticipantGroup] = []
@@ -76,6 +76,7 @@ extension ScenarioReader {
                     throw map.error("receives", "needs transport: websocket; WHIP only publishes")
                 }
             }
+            if let feedback = try map.choice("feedback", ReceiverFeedback.self) { group.feedback = feedback }
             group.preference = try self.preference(map, transport)
             groups.append(group)
         }

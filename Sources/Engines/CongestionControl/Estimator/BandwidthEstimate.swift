@@ -30,6 +30,10 @@ package import Basics
 
 /// A snapshot of what a subscriber's path can carry. All bitrates include IP and UDP headers.
 @usableFromInline package struct BandwidthEstimate: Sendable, BitwiseCopyable, Equatable {
+    /// How much faster the pacer sends than the estimate is, before anything has come back, so that nothing waits for it, and
+    /// where nothing but reports does: the rate is what loss has not forbidden, not what the path was found to carry.
+    package static let pacingFactorUnmeasured = 2.5
+
     package var bitrate: Bitrate
     /// How fast the pacer may send: above `bitrate`, so that a large frame does not wait.
     package var pacingRate: Bitrate

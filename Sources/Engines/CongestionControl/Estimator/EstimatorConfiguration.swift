@@ -35,6 +35,9 @@ package import Basics
 /// Where an estimator starts and how far it may go.
 @usableFromInline package struct EstimatorConfiguration: Sendable {
     package var start: Bitrate
+    /// Of receivers that tell nothing but loss: growth would take half a minute to reach what nearly every path carries, so
+    /// all is sent until they report loss, as other servers do.
+    package var startWithoutFeedback = Bitrate.kbps(4_000)
     package var minimum: Bitrate
     package var maximum: Bitrate
     package var rules: EstimatorRules

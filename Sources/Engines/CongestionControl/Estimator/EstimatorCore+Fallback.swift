@@ -8,6 +8,7 @@ extension EstimatorCore {
 
     mutating func handleREMB(_ bitrate: Bitrate, at now: Instant) {
         guard bitrate > .zero else { return }
+        self.absence.heardFeedback()
         self.receiver.received(bitrate, at: now)
         if self.source != .transportFeedback {
             self.source = .receiverEstimate
@@ -40,7 +41,16 @@ extension EstimatorCore {
             roundTripTime: self.roundTripTime ?? .milliseconds(200),
             at: now
         )
+        self.absence.heardReport(at: now)
         if self.source == .none { self.source = .receiverReports }
         self.settle(at: now)
+    }
+
+    /// What was promised does not come: the rate goes where it would have begun without the promise, unless much is lost.
+    mutating func goOnWithoutFeedback() {
+        self.source = .receiverReports
+        let start = min(Double(self.configuration.startWithoutFeedback.bitsPerSecond), self.maximum)
+        guard self.reports.lossFraction <= Self.harmless, start > self.reports.bitrate else { return }
+        self.reports.set(start)
     }
 }

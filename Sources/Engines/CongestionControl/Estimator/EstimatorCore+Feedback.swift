@@ -91,6 +91,7 @@ extension EstimatorCore {
 
     /// - Parameter acknowledged: what arrives, in bit/s.
     mutating func endFeedback(acknowledged: Double?, at now: Instant) {
+        self.absence.heardFeedback()
         guard self.feedback.packetCount > 0 else { return self.endLosses(at: now) }
         self.source = .transportFeedback
         self.updateRoundTrip(at: now)

@@ -1,8 +1,6 @@
 import Basics
 
 extension EstimatorCore {
-    /// Before anything has come back nothing of what is sent waits for it.
-    private static let pacingFactorAtStart = 2.5
     /// libwebrtc has 1.1: it lets an encoder overshoot. What is forwarded comes as it was encoded, and a tenth more than the
     /// link carries makes every key frame a queue there, which reads as congestion; here it waits with us instead.
     private static let pacingFactor = 1.0
@@ -27,7 +25,8 @@ extension EstimatorCore {
 
     @inline(__always) func snapshot(at now: Instant) -> BandwidthEstimate {
         let hasFeedback = self.source == .transportFeedback
-        let factor = self.source == .none ? Self.pacingFactorAtStart : Self.pacingFactor
+        let isMeasured = hasFeedback || self.source == .receiverEstimate
+        let factor = isMeasured ? Self.pacingFactor : BandwidthEstimate.pacingFactorUnmeasured
         let state = self.loss.result?.state ?? .delayBased
         let isDecreasing = hasFeedback ? state == .decreasing : self.reports.lossFraction > 0.1
         return BandwidthEstimate(

@@ -46,6 +46,7 @@ struct EstimatorCore: Sendable {
     var lossesCountFrom = Int64.min
     var receiver = ReceiverEstimate()
     var source = EstimateSource.none
+    var absence = FeedbackAbsence()
     var acknowledged: Double?
     var roundTripTime: Nanoseconds?
     var target: Double
@@ -98,7 +99,9 @@ struct EstimatorCore: Sendable {
 
     /// Begins anew with what is known of the path gone, and what is known of the subscriber kept.
     mutating func restart(at now: Instant) {
-        let start = Double(self.configuration.start.bitsPerSecond)
+        let reportsAlone = self.source == .receiverReports
+        let guess = reportsAlone ? self.configuration.startWithoutFeedback : self.configuration.start
+        let start = Double(guess.bitsPerSecond)
         let first = min(self.acknowledged ?? self.target, self.target, start)
         let rate = Bitrate(bitsPerSecond: Int64(max(first, self.minimum)))
         var fresh = EstimatorCore(self.configuration, start: rate, at: now)
@@ -106,6 +109,7 @@ struct EstimatorCore: Sendable {
         fresh.nextCluster = self.nextCluster
         fresh.receiver = self.receiver
         fresh.source = self.source
+        fresh.absence = self.absence
         self = fresh
     }
 
@@ -129,6 +133,7 @@ struct EstimatorCore: Sendable {
             )
         }
         self.backoff.check(rate: self.target, floor: self.minimum, at: now)
+        if self.absence.isRecognized(hasSent: self.lastSentAt != nil, at: now) { self.goOnWithoutFeedback() }
         self.settle(at: now)
     }
 

@@ -17,8 +17,8 @@ public import Basics
     case sendNow
     /// `Pacer.next` hands its reference back when its time has come.
     case queued
-    /// The queue is full: it is not kept.
-    case dropped
+    /// The queue is full: it is not kept. See `Pacer.makeRoom`.
+    case refused
 }
 
 /// What to do next.

@@ -21,7 +21,6 @@ public import Basics
     @usableFromInline package var overhead = 28
     /// The cluster that the packet belongs to which `admit` has just let pass; 0 = none.
     @usableFromInline package var currentProbe: UInt16 = 0
-    @usableFromInline package var droppedCount: UInt64 = 0
 
     @usableFromInline package var pacingRate = Bitrate.kbps(300)
     @usableFromInline package var paddingRate = Bitrate.zero
@@ -98,13 +97,20 @@ public import Basics
             enqueuedAt: now
         )
         let isKept = kind == .retransmission ? self.retransmissions.append(entry) : self.video.append(entry)
-        guard isKept else {
-            self.droppedCount &+= 1
-            return .dropped
-        }
+        guard isKept else { return .refused }
         self.arrivalSum &+= now.nanoseconds
         self.isMetering = true
         return .queued
+    }
+
+    /// The video that has waited longest, to be sent now, whatever is owed: for another that found the queue full. It has
+    /// its number, and so has the other; to drop either would be a loss that the subscriber sees, and takes for the path's.
+    ///
+    /// - Returns: its reference, and its cluster (0 = none); `nil` when no video waits.
+    @inlinable package mutating func makeRoom(at now: Instant) -> (reference: Reference, probe: UInt16)? {
+        guard let entry = self.video.removeFirst() else { return nil }
+        self.arrivalSum &-= entry.enqueuedAt.nanoseconds
+        return (entry.reference, self.charge(Int(entry.byteCount), at: now))
     }
 
     /// Asks for several packets of video, one after the other, that need not be known by reference: those that may leave
@@ -271,14 +277,20 @@ public import Basics
     @inlinable package static var longestWait: Double { 0.6 }
     /// What has waited so long leaves in this time, not at once.
     @inlinable package static var shortestRest: Double { 0.02 }
+    /// Places of a ring that may be taken before what waits leaves as if it had waited long enough. It has its numbers: to
+    /// drop it for want of a place would be a loss that the subscriber sees, and tells of as the path's.
+    @inlinable package var mostWaiting: Int { self.video.capacity / 4 * 3 }
 
-    /// Bytes per second: the pacing rate, or more when what waits would wait for over `longestWait` otherwise.
+    /// Bytes per second: the pacing rate, or more when what waits would wait for over `longestWait` otherwise, or not find
+    /// room.
     @inlinable package func rate(at now: Instant) -> Double {
         let rate = self.ownRate
         let count = self.queuedCount
         guard count > 0 else { return rate }
         let total = Nanoseconds(Int64(count) &* now.nanoseconds &- self.arrivalSum)
-        let left = max(Self.longestWait - total.inSeconds / Double(count), Self.shortestRest)
+        let isCrowded = max(self.video.count, self.retransmissions.count) > self.mostWaiting
+        let patience = isCrowded ? 0 : Self.longestWait - total.inSeconds / Double(count)
+        let left = max(patience, Self.shortestRest)
         return max(rate, Double(self.queuedBytes) / left)
     }
 

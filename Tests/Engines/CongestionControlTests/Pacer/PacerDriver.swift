@@ -19,7 +19,7 @@ struct PacerDriver: ~Copyable {
     /// The shell has something to pad with.
     var canPad = true
     private(set) var departures: [Departure] = []
-    private(set) var dropped = 0
+    private(set) var refused = 0
     private var packets: [(byteCount: Int, at: Instant)] = []
     private var next = Instant.distantFuture
 
@@ -35,7 +35,7 @@ struct PacerDriver: ~Copyable {
         switch verdict {
         case .sendNow: self.depart(byteCount, self.pacer.currentProbe, .media, .zero)
         case .queued: self.turn()
-        case .dropped: self.dropped += 1
+        case .refused: self.refused += 1
         }
     }
 

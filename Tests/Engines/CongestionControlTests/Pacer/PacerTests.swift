@@ -143,12 +143,48 @@ struct PacerTests {
         var driver = PacerDriver(capacity: 10)
         driver.pacer.setRates(pacing: .kbps(100), padding: .zero, at: .zero)
         for _ in 0..<20 { driver.send(.video, byteCount: 1_000) }
-        #expect(driver.dropped == 9)
-        let droppedCount = driver.pacer.droppedCount
-        #expect(droppedCount == 9)
+        #expect(driver.refused == 9)
         driver.run(for: .seconds(3))
         driver.send(.video, byteCount: 1_000)
         #expect(driver.departures.count == 12)
+    }
+
+    @Test("what has waited longest makes room, in its turn and at its cost")
+    func makeRoom() {
+        var pacer = Pacer<Int>(capacity: 3, at: .zero)
+        pacer.setRates(pacing: .kbps(100), padding: .zero, at: .zero)
+        var waiting: [Int] = []
+        for number in 0..<20 {
+            switch pacer.admit(.video, byteCount: 1_000, reference: number, at: .zero) {
+            case .sendNow: #expect(waiting.isEmpty)
+            case .queued: waiting.append(number)
+            case .refused:
+                #expect(waiting.count == 3)
+                let debt = pacer.mediaDebt
+                let first = pacer.makeRoom(at: .zero)
+                #expect(first?.reference == waiting.removeFirst())
+                let after = pacer.mediaDebt
+                #expect(after > debt || after == pacer.debtLimit)
+                #expect(pacer.admit(.video, byteCount: 1_000, reference: number, at: .zero) == .queued)
+                waiting.append(number)
+            }
+        }
+        let retransmissions = pacer.retransmissions.count
+        #expect(waiting == [17, 18, 19] && retransmissions == 0)
+        for _ in waiting { #expect(pacer.makeRoom(at: .zero) != nil) }
+        #expect(pacer.makeRoom(at: .zero) == nil)
+        let bytes = pacer.queuedBytes
+        #expect(bytes == 0)
+    }
+
+    @Test("a ring that fills leaves faster than it is paced")
+    func crowded() {
+        var driver = PacerDriver(capacity: 100)
+        driver.pacer.setRates(pacing: .kbps(100), padding: .zero, at: .zero)
+        for _ in 0..<90 { driver.send(.video, byteCount: 1_000) }
+        #expect(driver.departures.count < 10)
+        driver.run(for: .milliseconds(40))
+        #expect(driver.departures.count >= 15 && driver.departures.count < 90)
     }
 
     @Test("a packet that was charged but not sent can be given back")
@@ -192,7 +228,7 @@ struct PacerTests {
                 driver.run(for: .milliseconds(Int64.random(in: 1...60, using: &random)))
             }
             driver.run(for: .seconds(30))
-            #expect(driver.departures.count + driver.dropped == sent, "seed \(seed)")
+            #expect(driver.departures.count + driver.refused == sent, "seed \(seed)")
             // The rule of 0.6 s may raise the rate, so only windows in which nothing waited for long are looked at.
             var start = 0
             var bytes = 0
