@@ -19,7 +19,10 @@ import scenarios_streams  # noqa: F401
 import scenarios_whip_client  # noqa: F401
 
 #: Of the whole run, in seconds; what has not begun by then counts as failed.
-BUDGET = float(os.environ.get("BUDGET", "1200"))
+BUDGET = float(os.environ.get("BUDGET", "1500"))
+#: How many scenarios of a run of continuous integration may fail once and pass when they are tried again: browsers are not
+#: deterministic, and a machine that others use takes time from them. Who changes the code sees each failure.
+SECOND_TRIES = 2 if os.environ.get("CI") else 0
 
 
 async def perform(binary, artifacts, sentence, timeout, function):
@@ -64,13 +67,22 @@ async def main(binary, patterns):
         return 64
     counts = {True: 0, False: 0, None: 0}
     deadline = time.monotonic() + BUDGET
+    tried_again = []
     for sentence, timeout, function in chosen:
         left = deadline - time.monotonic()
         if left <= 0:
             print(f"FAILED  {sentence}: not begun, the {BUDGET:.0f} s of the whole run are over", flush=True)
             counts[False] += 1
             continue
-        counts[await perform(binary, artifacts, sentence, min(timeout, left), function)] += 1
+        passed = await perform(binary, artifacts, sentence, min(timeout, left), function)
+        left = deadline - time.monotonic()
+        if passed is False and len(tried_again) < SECOND_TRIES and left > 0:
+            tried_again.append(sentence)
+            print("        once more:", flush=True)
+            passed = await perform(binary, f"{artifacts}/again", sentence, min(timeout, left), function)
+        counts[passed] += 1
+    for sentence in tried_again:
+        print(f"failed at first, and was tried again: {sentence}", flush=True)
     skipped = f", {counts[None]} skipped" if counts[None] else ""
     print(f"{counts[True]} passed, {counts[False]} failed{skipped}", flush=True)
     return 1 if counts[False] else 0

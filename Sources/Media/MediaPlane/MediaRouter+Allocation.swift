@@ -79,6 +79,7 @@ extension MediaRouter {
         unsafe bandwidth.pointee.allocationReason = .bandwidth
         unsafe bandwidth.pointee.summary = summary
         unsafe bandwidth.pointee.allocatedFor = summary.allocated
+        unsafe bandwidth.pointee.estimator.videoIs(sent: summary.allocated > .zero)
         var goal = unsafe bandwidth.pointee.goal(summary, raised: raised.bitrate, over: estimate.bitrate)
         var index = 0
         for leg in unsafe Each(session.pointee.legs) {

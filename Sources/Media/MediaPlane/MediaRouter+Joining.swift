@@ -83,7 +83,7 @@ extension MediaRouter {
 
     private func isWorthReplaying(_ packetCount: Int, byteCount: Int, to leg: LegPointer) -> Bool {
         guard let bandwidth = unsafe leg.pointee.session.pointee.bandwidth else { return true }
-        // The pictures of ten people come at once: what finds no place in the pacer is lost.
+        // The pictures of ten people come at once: what finds no place in the pacer would leave at once too.
         let waiting = unsafe bandwidth.pointee.pacer.queuedCount
         guard unsafe waiting + packetCount <= bandwidth.pointee.pacer.mostWaiting else { return false }
         let rate = unsafe bandwidth.pointee.estimator.estimate.pacingRate.bitsPerSecond

@@ -125,7 +125,7 @@ struct SubscriberBandwidth: ~Copyable {
         var raised = estimate
         raised.bitrate = needed
         raised.isCongested = false
-        // Where only reports come, as much above what is sent as the pacing rate is above the estimate.
+        // Where only reports come, as far above it as the pacing rate is above the estimate.
         let factor = estimate.source == .receiverReports ? BandwidthEstimate.pacingFactorUnmeasured : 1
         self.pacingFloor = Bitrate(bitsPerSecond: Int64(Double(needed.bitsPerSecond) * 1.1 * factor))
         return raised

@@ -86,6 +86,9 @@ import RTP
         self.refreshEstimate(at: now)
     }
 
+    /// Whether any video is sent: its receiver is expected to tell of it (`FeedbackAbsence`).
+    package mutating func videoIs(sent isSent: Bool) { self.core.absence.videoIs(sent: isSent) }
+
     /// The packets take another way from now on (ICE restart, another candidate pair): nothing that was learnt holds,
     /// except that what arrived until now is a good first guess if it is not above the start rate.
     package mutating func routeChanged(at now: Instant) {

@@ -49,7 +49,7 @@ extension EstimatorCore {
     /// What was promised does not come: the rate goes where it would have begun without the promise, unless much is lost.
     mutating func goOnWithoutFeedback() {
         self.source = .receiverReports
-        let start = min(Double(self.configuration.startWithoutFeedback.bitsPerSecond), self.maximum)
+        let start = Double(self.configuration.startWithoutFeedback.bitsPerSecond)
         guard self.reports.lossFraction <= Self.harmless, start > self.reports.bitrate else { return }
         self.reports.set(start)
     }

@@ -65,7 +65,7 @@ struct EstimatorCore: Sendable {
             maximum: maximum
         )
         self.loss = LossBasedEstimator(maximum: maximum)
-        self.reports = LossRateControl(start: start)
+        self.reports = LossRateControl(start: start, maximum: maximum)
         self.limited = ALRDetector(estimate: start)
         self.probes = ProbeController(start: start, maximum: maximum)
     }
@@ -110,6 +110,7 @@ struct EstimatorCore: Sendable {
         fresh.receiver = self.receiver
         fresh.source = self.source
         fresh.absence = self.absence
+        fresh.absence.restart()
         self = fresh
     }
 
@@ -133,13 +134,13 @@ struct EstimatorCore: Sendable {
             )
         }
         self.backoff.check(rate: self.target, floor: self.minimum, at: now)
-        if self.absence.isRecognized(hasSent: self.lastSentAt != nil, at: now) { self.goOnWithoutFeedback() }
+        if self.absence.check(lastSentAt: self.lastSentAt, at: now) { self.goOnWithoutFeedback() }
         self.settle(at: now)
     }
 
     /// The pacer takes clusters of the GCC controller first: those are the ones of the first second.
     mutating func nextProbe(at now: Instant) -> ProbeCluster? {
-        guard self.lastSentAt != nil || self.prober.wantsMore else { return nil }
+        guard self.lastSentAt != nil || self.prober.wantsMore, !self.absence.isRecognized else { return nil }
         if let rate = self.probes.takeNext() { return self.cluster(rate, milliseconds: 15, at: now) }
         guard self.rules.contains(.goalProbing) else { return nil }
         if let question = self.question(at: now) { return question }

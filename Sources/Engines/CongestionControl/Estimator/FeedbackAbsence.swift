@@ -4,30 +4,55 @@ import Basics
 /// leave the sending to the application, load testers with a browser's SDP. They are taken for what they are, receivers that
 /// tell of loss alone (`EstimatorConfiguration.startWithoutFeedback`), instead of being held at the first guess.
 struct FeedbackAbsence: Sendable, BitwiseCopyable {
-    /// From the first reception report on: the way back works, and feedback comes ten times as often as reports.
+    /// From the first report since video is sent: the way back works, and feedback comes ten times as often as reports.
     private static let patience = Nanoseconds.seconds(2)
-    /// From the first packet on: RFC 3550 §6.2 has the first report come within 2.5 s to 5 s, and a handshake whose last
-    /// flight was lost has the receiver open nothing for a second or three.
+    /// From the beginning of the video: RFC 3550 §6.2 has the first report come within 2.5 s to 5 s, and a handshake whose
+    /// last flight was lost has the receiver open nothing for a second or three.
     private static let patienceWithoutReports = Nanoseconds.seconds(6)
+    /// What is sent so rarely is nothing to answer.
+    private static let longestPause = Nanoseconds.seconds(1)
 
+    private var isVideoSent = false
+    /// As far as `check` has seen.
     private var sentSince: Instant?
     private var reportedSince: Instant?
-    private var isDecided = false
+    private var wasHeard = false
+    /// None comes, as far as is known.
+    private(set) var isRecognized = false
 
-    mutating func heardReport(at now: Instant) { self.reportedSince = self.reportedSince ?? now }
+    /// - Parameter isSent: whether anything is sent that feedback is to tell of; sound may have no numbers.
+    mutating func videoIs(sent isSent: Bool) {
+        self.isVideoSent = isSent
+        if !isSent { self.restart() }
+    }
 
-    /// Feedback has come: it is not absent any more, and never will be; silence is another matter (`FeedbackSilence`).
-    mutating func heardFeedback() { self.isDecided = true }
+    mutating func heardReport(at now: Instant) {
+        if self.sentSince != nil, self.reportedSince == nil { self.reportedSince = now }
+    }
 
-    /// - Returns: whether it has just become clear that none will come. Once only.
-    mutating func isRecognized(hasSent: Bool, at now: Instant) -> Bool {
-        guard !self.isDecided, hasSent else { return false }
+    /// Feedback has come: it is not absent, and never will be; silence is another matter (`FeedbackSilence`).
+    mutating func heardFeedback() {
+        self.wasHeard = true
+        self.isRecognized = false
+    }
+
+    /// Begins to wait anew: the path is another, or nothing is sent.
+    mutating func restart() {
+        self.sentSince = nil
+        self.reportedSince = nil
+    }
+
+    /// - Returns: whether it has just become clear that none comes.
+    mutating func check(lastSentAt: Instant?, at now: Instant) -> Bool {
+        guard !self.wasHeard, !self.isRecognized, self.isVideoSent else { return false }
+        guard let lastSentAt, now - lastSentAt <= Self.longestPause else {
+            self.restart()
+            return false
+        }
         let since = self.sentSince ?? now
         self.sentSince = since
-        // A report may be about audio, and come before anything is sent that feedback would tell of.
-        let due = self.reportedSince.map { max($0, since) + Self.patience } ?? since + Self.patienceWithoutReports
-        guard now >= due else { return false }
-        self.isDecided = true
-        return true
+        let due = self.reportedSince.map { $0 + Self.patience } ?? since + Self.patienceWithoutReports
+        self.isRecognized = now >= due
+        return self.isRecognized
     }
 }

@@ -2,6 +2,7 @@ import Basics
 
 /// The rate that reception reports allow (libwebrtc's first loss controller): up by 8 % a second below 2 % of loss,
 /// unchanged to 10 %, down by half of the loss above. It rules where there is no transport-wide feedback.
+/// It never exceeds `maximum`: what has grown for an hour without loss would not be felt to fall for an hour.
 struct LossRateControl: Sendable, BitwiseCopyable {
     private static let minimumPackets = 20
     private static let lowLoss = 0.02
@@ -10,6 +11,7 @@ struct LossRateControl: Sendable, BitwiseCopyable {
     private static let decreaseInterval = Nanoseconds.milliseconds(300)
 
     private(set) var bitrate: Double
+    private let maximum: Double
     private var packets = 0
     private var lostPackets = 0.0
     private(set) var lossFraction = 0.0
@@ -18,15 +20,16 @@ struct LossRateControl: Sendable, BitwiseCopyable {
     private var minima: InlineArray<4, Double>
     private var quarter: Int64 = 0
 
-    init(start: Double) {
+    init(start: Double, maximum: Double) {
         self.bitrate = start
+        self.maximum = maximum
         self.minima = InlineArray(repeating: start)
     }
 
     /// Another part of the estimator knows better.
     mutating func set(_ rate: Double) {
-        self.bitrate = rate
-        self.minima = InlineArray(repeating: rate)
+        self.bitrate = min(rate, self.maximum)
+        self.minima = InlineArray(repeating: self.bitrate)
     }
 
     /// - Parameters:
@@ -50,7 +53,7 @@ struct LossRateControl: Sendable, BitwiseCopyable {
         if self.lossFraction <= Self.lowLoss {
             var minimum = self.bitrate
             for index in self.minima.indices { minimum = min(minimum, self.minima[index]) }
-            self.bitrate = minimum * 1.08 + 1_000
+            self.bitrate = min(minimum * 1.08 + 1_000, self.maximum)
         } else if self.lossFraction > Self.highLoss {
             if let last = self.decreasedAt, now - last < Self.decreaseInterval + roundTripTime { return }
             self.decreasedAt = now

@@ -110,7 +110,12 @@ public import Basics
     @inlinable package mutating func makeRoom(at now: Instant) -> (reference: Reference, probe: UInt16)? {
         guard let entry = self.video.removeFirst() else { return nil }
         self.arrivalSum &-= entry.enqueuedAt.nanoseconds
-        return (entry.reference, self.charge(Int(entry.byteCount), at: now))
+        if let due = self.probes.due(at: now), now >= due {
+            return (entry.reference, self.charge(Int(entry.byteCount), at: now))
+        }
+        // Of no cluster: one that is under way has its own times.
+        self.addDebt(Int(entry.byteCount))
+        return (entry.reference, 0)
     }
 
     /// Asks for several packets of video, one after the other, that need not be known by reference: those that may leave
@@ -266,7 +271,9 @@ public import Basics
         // What waits was due while a busy shell did something else: it leaves now, instead of one burst for each call,
         // with which a shell that has fallen behind would never catch up.
         let late = self.queuedCount > 0 ? -unpaid / rate : 0
-        self.mediaDebt = late > Self.punctuality ? -min(late, Self.mostLate) * rate : max(unpaid, 0)
+        // Not at the rate of a crowded ring, which would leave whole.
+        self.mediaDebt =
+            late > Self.punctuality ? -min(late, Self.mostLate) * self.rate(at: now, isRoomy: true) : max(unpaid, 0)
         if self.mediaDebt == 0, self.queuedCount == 0 { self.isMetering = false }
         self.paddingDebt = max(self.paddingDebt - elapsed * Double(self.paddingRate.bitsPerSecond) / 8, 0)
         self.drainedAt = now
@@ -277,18 +284,20 @@ public import Basics
     @inlinable package static var longestWait: Double { 0.6 }
     /// What has waited so long leaves in this time, not at once.
     @inlinable package static var shortestRest: Double { 0.02 }
-    /// Places of a ring that may be taken before what waits leaves as if it had waited long enough. It has its numbers: to
+    /// Places of a ring that may be taken: what is beyond leaves as if it had waited long enough. It has its numbers, and to
     /// drop it for want of a place would be a loss that the subscriber sees, and tells of as the path's.
     @inlinable package var mostWaiting: Int { self.video.capacity / 4 * 3 }
 
     /// Bytes per second: the pacing rate, or more when what waits would wait for over `longestWait` otherwise, or not find
     /// room.
-    @inlinable package func rate(at now: Instant) -> Double {
+    ///
+    /// - Parameter isRoomy: as if there were room enough.
+    @inlinable package func rate(at now: Instant, isRoomy: Bool = false) -> Double {
         let rate = self.ownRate
         let count = self.queuedCount
         guard count > 0 else { return rate }
         let total = Nanoseconds(Int64(count) &* now.nanoseconds &- self.arrivalSum)
-        let isCrowded = max(self.video.count, self.retransmissions.count) > self.mostWaiting
+        let isCrowded = !isRoomy && max(self.video.count, self.retransmissions.count) > self.mostWaiting
         let patience = isCrowded ? 0 : Self.longestWait - total.inSeconds / Double(count)
         let left = max(patience, Self.shortestRest)
         return max(rate, Double(self.queuedBytes) / left)

@@ -62,7 +62,7 @@ struct LossTests {
 
     @Test("reports of less than 2 % raise, of more than 10 % lower, and in between neither")
     func reports() {
-        var control = LossRateControl(start: 1e6)
+        var control = LossRateControl(start: 1e6, maximum: 30e6)
         func report(_ loss: Double, _ second: Int64) {
             control.report(
                 fractionLost: loss,
@@ -83,7 +83,7 @@ struct LossTests {
 
     @Test("a handful of packets is no report; a decrease comes once per 300 ms and round trip")
     func reportBatches() {
-        var control = LossRateControl(start: 1e6)
+        var control = LossRateControl(start: 1e6, maximum: 30e6)
         func report(_ loss: Double, packets: Int, _ milliseconds: Int64) {
             control.report(
                 fractionLost: loss,
