@@ -10,7 +10,7 @@ from server_trace import Trace
 #: Capacity in bit/s and seconds.
 PHASES = [(3_000_000, 15), (1_000_000, 15), (400_000, 15), (3_000_000, 15)]
 #: Falls below what is sent, one after the other.
-FALLS = [(3_000_000, 12), (1_000_000, 8)] * 5 + [(3_000_000, 12)]
+FALLS = [(3_000_000, 12), (1_000_000, 15)] * 5 + [(3_000_000, 12)]
 #: 160 ms of the first capacity, 1.2 s of the least.
 QUEUE = 60_000
 DELAY = 20
@@ -164,7 +164,7 @@ async def av1_full(run):
     await behind_links(run, scalable("AV1", "L3T3"), ["Chromium"], "av1")
 
 
-@scenario("AV1 in L3T3 follows a link that falls five times, without a freeze", timeout=180, on_request=True)
+@scenario("AV1 in L3T3 follows a link that falls five times, without a freeze", timeout=220, on_request=True)
 async def av1_falls(run):
     await behind_links(run, scalable("AV1", "L3T3"), ["Chromium"], "falls", FALLS)
 
