@@ -49,10 +49,13 @@ class Run:
         self.folder.mkdir(parents=True)
         self.facts = []
         self.pages = []
+        self.servers = []
         self.stack = contextlib.AsyncExitStack()
 
     async def server(self, **options):
-        return await self.stack.enter_async_context(Server(self.binary, self.folder / "server.log", **options))
+        server = await self.stack.enter_async_context(Server(self.binary, self.folder / "server.log", **options))
+        self.servers.append(server)
+        return server
 
     async def chromium(self):
         return await self.stack.enter_async_context(Chromium())

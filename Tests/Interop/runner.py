@@ -21,12 +21,13 @@ import scenarios_whip_client  # noqa: F401
 #: Of the whole run, in seconds; what has not begun by then counts as failed.
 BUDGET = float(os.environ.get("BUDGET", "1500"))
 #: How many scenarios of a run of continuous integration may fail once and pass when they are tried again: browsers are not
-#: deterministic, and a machine that others use takes time from them. Who changes the code sees each failure.
-SECOND_TRIES = 2 if os.environ.get("CI") else 0
+#: deterministic, and a machine that others use takes time from them. A server that ends by itself has no second try, and
+#: who changes the code sees each failure.
+SECOND_TRIES = 2 if os.environ.get("CI") == "true" else 0
 
 
 async def perform(binary, artifacts, sentence, timeout, function):
-    """True: passed, False: failed, None: skipped."""
+    """True: passed, False: failed, None: skipped; and whether a server ended by itself."""
     run = harness.Run(binary, sentence, artifacts)
     started = time.monotonic()
     failure = None
@@ -40,7 +41,7 @@ async def perform(binary, artifacts, sentence, timeout, function):
                 raise
     except harness.Skipped as reason:
         print(f"skipped {sentence}: {reason}", flush=True)
-        return None
+        return None, False
     except TimeoutError:
         failure = f"took longer than {timeout} s\n{traceback.format_exc()}"
     except Exception as error:  # noqa: BLE001: every error is the scenario's failure
@@ -51,7 +52,7 @@ async def perform(binary, artifacts, sentence, timeout, function):
     if failure:
         print("        " + failure.strip().replace("\n", "\n        "), flush=True)
         print(f"        evidence: {run.folder}", flush=True)
-    return failure is None
+    return failure is None, any(server.died for server in run.servers)
 
 
 async def main(binary, patterns):
@@ -74,12 +75,12 @@ async def main(binary, patterns):
             print(f"FAILED  {sentence}: not begun, the {BUDGET:.0f} s of the whole run are over", flush=True)
             counts[False] += 1
             continue
-        passed = await perform(binary, artifacts, sentence, min(timeout, left), function)
+        passed, died = await perform(binary, artifacts, sentence, min(timeout, left), function)
         left = deadline - time.monotonic()
-        if passed is False and len(tried_again) < SECOND_TRIES and left > 0:
+        if passed is False and not died and len(tried_again) < SECOND_TRIES and left > 0:
             tried_again.append(sentence)
             print("        once more:", flush=True)
-            passed = await perform(binary, f"{artifacts}/again", sentence, min(timeout, left), function)
+            passed, _ = await perform(binary, f"{artifacts}/again", sentence, min(timeout, left), function)
         counts[passed] += 1
     for sentence in tried_again:
         print(f"failed at first, and was tried again: {sentence}", flush=True)

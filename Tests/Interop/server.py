@@ -56,6 +56,9 @@ class Server:
         self.log = Path(log)
         self.media_host = media_host
         self.arguments = list(arguments)
+        self.was_killed = False
+        #: It ended, and nobody had told it to.
+        self.died = False
         self.workers = min(os.cpu_count() or 1, 2)
 
     async def __aenter__(self):
@@ -69,6 +72,7 @@ class Server:
 
     async def start(self):
         """On the same ports as the last time."""
+        self.was_killed = False
         command = [
             self.binary, "serve", "--dev", "--http-port", str(self.http_port), "--admin-port", str(self.admin_port),
             "--media-port", str(self.media_port), "--media-workers", str(self.workers),
@@ -109,6 +113,7 @@ class Server:
 
     async def crash(self):
         """Ends it without a goodbye."""
+        self.was_killed = True
         self.process.kill()
         await self.process.wait()
         self.output.close()
@@ -133,6 +138,7 @@ class Server:
 
     async def __aexit__(self, kind, *_):
         was_running = self.is_running
+        self.died = not was_running and not self.was_killed
         result = await self.stop()
         if kind is not None:
             return

@@ -65,7 +65,11 @@ struct EstimatorCore: Sendable {
             maximum: maximum
         )
         self.loss = LossBasedEstimator(maximum: maximum)
-        self.reports = LossRateControl(start: start, maximum: maximum)
+        self.reports = LossRateControl(
+            start: start,
+            minimum: Double(configuration.minimum.bitsPerSecond),
+            maximum: maximum
+        )
         self.limited = ALRDetector(estimate: start)
         self.probes = ProbeController(start: start, maximum: maximum)
     }
@@ -134,6 +138,7 @@ struct EstimatorCore: Sendable {
             )
         }
         self.backoff.check(rate: self.target, floor: self.minimum, at: now)
+        self.reports.advance(to: now)
         if self.absence.check(lastSentAt: self.lastSentAt, at: now) { self.goOnWithoutFeedback() }
         self.settle(at: now)
     }

@@ -4,13 +4,14 @@ import Basics
 /// leave the sending to the application, load testers with a browser's SDP. They are taken for what they are, receivers that
 /// tell of loss alone (`EstimatorConfiguration.startWithoutFeedback`), instead of being held at the first guess.
 struct FeedbackAbsence: Sendable, BitwiseCopyable {
-    /// From the first report since video is sent: the way back works, and feedback comes ten times as often as reports.
+    /// From the first report since video is sent: the way back works, and feedback comes ten times as often as reports. (REMB
+    /// comes once a second, and later where a receiver needs seconds for a first estimate; it rules as soon as it comes.)
     private static let patience = Nanoseconds.seconds(2)
-    /// From the beginning of the video: RFC 3550 §6.2 has the first report come within 2.5 s to 5 s, and a handshake whose
+    /// From the beginning of the video: RFC 3550 §6.2 has reports come 2.1 to 6.2 s after each other, and a handshake whose
     /// last flight was lost has the receiver open nothing for a second or three.
     private static let patienceWithoutReports = Nanoseconds.seconds(6)
     /// What is sent so rarely is nothing to answer.
-    private static let longestPause = Nanoseconds.seconds(1)
+    private static let longestPause = Nanoseconds.milliseconds(1_500)
 
     private var isVideoSent = false
     /// As far as `check` has seen.
@@ -51,7 +52,8 @@ struct FeedbackAbsence: Sendable, BitwiseCopyable {
         }
         let since = self.sentSince ?? now
         self.sentSince = since
-        let due = self.reportedSince.map { $0 + Self.patience } ?? since + Self.patienceWithoutReports
+        let silent = since + Self.patienceWithoutReports
+        let due = self.reportedSince.map { min($0 + Self.patience, silent) } ?? silent
         self.isRecognized = now >= due
         return self.isRecognized
     }

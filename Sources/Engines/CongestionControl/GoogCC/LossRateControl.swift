@@ -2,26 +2,32 @@ import Basics
 
 /// The rate that reception reports allow (libwebrtc's first loss controller): up by 8 % a second below 2 % of loss,
 /// unchanged to 10 %, down by half of the loss above. It rules where there is no transport-wide feedback.
-/// It never exceeds `maximum`: what has grown for an hour without loss would not be felt to fall for an hour.
+/// It stays within its limits: what has grown for an hour without loss would take as long until its fall is felt.
 struct LossRateControl: Sendable, BitwiseCopyable {
     private static let minimumPackets = 20
     private static let lowLoss = 0.02
     private static let highLoss = 0.1
     private static let interval = Nanoseconds.seconds(1)
     private static let decreaseInterval = Nanoseconds.milliseconds(300)
+    /// What was lost so long ago says nothing of what would be lost now. Without this, video that was paused for its loss stays
+    /// so for ever: there is nothing to report about.
+    private static let memory = Nanoseconds.seconds(6)
 
     private(set) var bitrate: Double
+    private let minimum: Double
     private let maximum: Double
     private var packets = 0
     private var lostPackets = 0.0
     private(set) var lossFraction = 0.0
     private var decreasedAt: Instant?
+    private var reportedAt: Instant?
     /// The lowest rate of each of the last four quarters of a second.
     private var minima: InlineArray<4, Double>
     private var quarter: Int64 = 0
 
-    init(start: Double, maximum: Double) {
+    init(start: Double, minimum: Double, maximum: Double) {
         self.bitrate = start
+        self.minimum = minimum
         self.maximum = maximum
         self.minima = InlineArray(repeating: start)
     }
@@ -45,7 +51,17 @@ struct LossRateControl: Sendable, BitwiseCopyable {
         self.lossFraction = self.lostPackets / Double(self.packets)
         self.packets = 0
         self.lostPackets = 0
+        self.reportedAt = now
         self.update(roundTripTime: roundTripTime, at: now)
+    }
+
+    /// Forgets a loss that nothing has been reported since.
+    mutating func advance(to now: Instant) {
+        guard let reportedAt, now - reportedAt > Self.memory else { return }
+        self.reportedAt = nil
+        self.lossFraction = 0
+        self.packets = 0
+        self.lostPackets = 0
     }
 
     private mutating func update(roundTripTime: Nanoseconds, at now: Instant) {
@@ -57,7 +73,7 @@ struct LossRateControl: Sendable, BitwiseCopyable {
         } else if self.lossFraction > Self.highLoss {
             if let last = self.decreasedAt, now - last < Self.decreaseInterval + roundTripTime { return }
             self.decreasedAt = now
-            self.bitrate *= 1 - 0.5 * self.lossFraction
+            self.bitrate = max(self.bitrate * (1 - 0.5 * self.lossFraction), self.minimum)
             self.remember(at: now)
         }
     }

@@ -112,6 +112,34 @@ struct FeedbackAbsenceTests {
         #expect(paused.estimator.estimate.bitrate >= .kbps(4_000))
     }
 
+    @Test("whose video was paused for its loss gets it again, though it has nothing to report about meanwhile")
+    func comesBack() {
+        var subscriber = Subscriber()
+        subscriber.run(seconds: 4)
+        subscriber.loss = 0.5
+        subscriber.run(seconds: 10)
+        #expect(subscriber.estimator.estimate.isCongested)
+        subscriber.reports = false
+        // Something is wanted, or nothing would be looked at.
+        let goal = Bitrate.kbps(2_000)
+        subscriber.estimator.setGoal(ProbeGoal(bitrate: goal, wanted: goal), at: subscriber.now)
+        subscriber.isSending = false
+        subscriber.run(seconds: 8)
+        #expect(!subscriber.estimator.estimate.isCongested)
+    }
+
+    @Test("is taken for what it is until it answers after all")
+    func answers() {
+        var path = FeedbackPath(EstimatorConfiguration(), capacity: 3e6)
+        path.estimator.videoIs(sent: true)
+        path.run(7, rate: 500_000, feedback: false)
+        #expect(path.estimator.estimate.source == .receiverReports)
+        #expect(path.estimator.estimate.bitrate == .kbps(4_000))
+        path.run(1, rate: 500_000)
+        #expect(path.estimator.estimate.source == .transportFeedback)
+        #expect(path.estimator.estimate.bitrate < .kbps(4_000))
+    }
+
     @Test("has not promised in vain if feedback has come once: silence then means that nothing gets through")
     func silence() {
         var path = FeedbackPath(EstimatorConfiguration(), capacity: 1e6)

@@ -62,7 +62,7 @@ struct LossTests {
 
     @Test("reports of less than 2 % raise, of more than 10 % lower, and in between neither")
     func reports() {
-        var control = LossRateControl(start: 1e6, maximum: 30e6)
+        var control = LossRateControl(start: 1e6, minimum: 30e3, maximum: 30e6)
         func report(_ loss: Double, _ second: Int64) {
             control.report(
                 fractionLost: loss,
@@ -83,7 +83,7 @@ struct LossTests {
 
     @Test("a handful of packets is no report; a decrease comes once per 300 ms and round trip")
     func reportBatches() {
-        var control = LossRateControl(start: 1e6, maximum: 30e6)
+        var control = LossRateControl(start: 1e6, minimum: 30e3, maximum: 30e6)
         func report(_ loss: Double, packets: Int, _ milliseconds: Int64) {
             control.report(
                 fractionLost: loss,
@@ -100,5 +100,22 @@ struct LossTests {
         #expect(control.bitrate == 750e3)
         report(0.5, packets: 20, 1_400)
         #expect(control.bitrate == 562_500)
+    }
+
+    @Test("a loss that nothing was reported since is forgotten after 6 s, and the rate stays within its limits")
+    func memory() {
+        var control = LossRateControl(start: 1e6, minimum: 30e3, maximum: 2e6)
+        func at(_ second: Int64) -> Instant { Instant(nanoseconds: second * 1_000_000_000) }
+        func report(_ loss: Double, _ second: Int64) {
+            control.report(fractionLost: loss, packetCount: 100, roundTripTime: .zero, at: at(second))
+        }
+        for second in 1...30 { report(0.9, Int64(second)) }
+        #expect(control.bitrate == 30e3)
+        control.advance(to: at(36))
+        #expect(control.lossFraction == 0.9)
+        control.advance(to: at(37))
+        #expect(control.lossFraction == 0)
+        for second in 37...200 { report(0, Int64(second)) }
+        #expect(control.bitrate == 2e6)
     }
 }
