@@ -13,6 +13,7 @@ struct LoopStatistics {
     /// SO_RXQ_OVFL is a running count for each socket.
     private var overflow = InlineArray<16, UInt32>(repeating: 0)
     private var dropped: UInt64 = 0
+    private var socketWait = DurationHistogram<ForwardingScale>()
 
     mutating func socketDropped(_ count: UInt32, socket: Int) {
         guard socket < 16 else { return }
@@ -22,6 +23,9 @@ struct LoopStatistics {
             self.overflow[socket] = count
         }
     }
+
+    /// Notes a read of a socket, from when its oldest datagram had come.
+    mutating func read(at now: Instant, oldest: Instant) { self.socketWait.record(now - oldest) }
 
     mutating func publishIfDue(at now: Instant, router: inout MediaRouter, to shared: SharedCounters) {
         guard now >= self.nextPublish else { return }
@@ -38,6 +42,7 @@ struct LoopStatistics {
         var counters = router.currentCounters()
         counters.busyPermille = self.busyPermille
         counters.socketDropped = self.dropped
+        counters.socketWait = self.socketWait
         shared.publish(counters)
     }
 }

@@ -165,12 +165,17 @@ extension MediaRouter {
     // MARK: Timers
 
     /// Does what has become due.
-    package mutating func handleTimers(at now: Instant) {
+    ///
+    /// - Parameter most: of sessions, so that the loop gets on to the sockets.
+    /// - Returns: whether as many were due: there may be more.
+    @discardableResult
+    package mutating func handleTimers(at now: Instant, most: Int = 4_096) -> Bool {
         self.reportAudioActivity(at: now)
         self.runMirrors(at: now)
-        // Bounded, in case a session's deadline were not to move: the loop must go on to the sockets.
-        for _ in 0..<4_096 {
-            guard let index = self.timers.popExpired(at: now), let session = unsafe self.sessions[index] else { break }
+        for _ in 0..<most {
+            guard let index = self.timers.popExpired(at: now), let session = unsafe self.sessions[index] else {
+                return false
+            }
             if unsafe now >= session.pointee.peerDeadline {
                 unsafe session.pointee.peer.handleTimeout(at: now)
                 self.drainPeer(index, socket: nil, at: now)
@@ -185,6 +190,7 @@ extension MediaRouter {
             }
             self.freeEndedSessions()
         }
+        return true
     }
 
     /// Puts a session's earliest deadline into the wheel.

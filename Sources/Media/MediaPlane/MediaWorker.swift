@@ -12,6 +12,13 @@ import RTP
 package actor MediaWorker: MediaWorkerControl {
     /// For the rest of the frames in hand.
     private static let mostWaits = 4
+    /// What a turn of the loop may take for jobs, for reading a socket and for timers before it looks at the others: a
+    /// room's statistics, a flood or a thousand estimates at one instant hold up nobody's packets for longer.
+    private static let longestJobs = Nanoseconds.microseconds(500)
+    private static let longestRead = Nanoseconds.milliseconds(2)
+    private static let longestTimers = Nanoseconds.microseconds(500)
+    /// Sessions between two looks at the clock.
+    private static let timersAtOnce = 16
 
     private let executor: WorkerExecutor
     private let sockets: [UDPSocket]
@@ -210,24 +217,26 @@ package actor MediaWorker: MediaWorkerControl {
         self.executor.adoptCurrentThread()
         var goesOn = true
         while goesOn {
-            self.executor.runPendingJobs()
-            goesOn = self.assumeIsolated { worker in worker.turn() }
+            let hasMoreJobs = self.executor.runPendingJobs(for: Self.longestJobs)
+            goesOn = self.assumeIsolated { worker in worker.turn(hasMoreJobs: hasMoreJobs) }
         }
         self.executor.end()
     }
 
     /// One turn of the loop: wait, read what is there, do what is due, send.
-    private func turn() -> Bool {
+    ///
+    /// - Parameter hasMoreJobs: it must not wait: nobody wakes it for them.
+    private func turn(hasMoreJobs: Bool) -> Bool {
         guard !self.isStopping else { return false }
         var tags = InlineArray<16, UInt64>(repeating: 0)
         var now = Self.now()
         let deadline = self.router.nextDeadline() ?? .distantFuture
-        if !self.hasMoreCrossings, let earliest = self.batchWait.earliestTurn(at: now) {
+        if !self.hasMoreCrossings, !hasMoreJobs, let earliest = self.batchWait.earliestTurn(at: now) {
             cl_sleep_until(min(earliest, max(deadline, now)).nanoseconds)
             now = Self.now()
         }
         // Nobody wakes the loop for what it has left in a ring.
-        let longest: Int64 = self.hasMoreCrossings ? 0 : 1_000_000_000
+        let longest: Int64 = self.hasMoreCrossings || hasMoreJobs ? 0 : 1_000_000_000
         let wait = deadline == .distantFuture ? longest : max(0, (deadline - now).count)
         var span = tags.mutableSpan
         let ready = unsafe span.withUnsafeMutableBufferPointer { buffer in
@@ -245,12 +254,22 @@ package actor MediaWorker: MediaWorkerControl {
             }
         }
         self.takeCrossings(at: &now)
-        self.router.handleTimers(at: now)
+        self.runTimers(at: now)
         self.router.flush()
         self.deliverEvents()
         self.batchWait.turn(began: began, ended: Self.now(), mediaCount: self.mediaCount)
         self.statistics.publishIfDue(at: now, router: &self.router, to: self.counters)
         return true
+    }
+
+    /// What is due and not done here is done in the next turn, which does not wait then.
+    private func runTimers(at now: Instant) {
+        var now = now
+        let end = Self.now() + Self.longestTimers
+        while self.router.handleTimers(at: now, most: Self.timersAtOnce) {
+            now = Self.now()
+            guard now < end else { return }
+        }
     }
 
     /// Takes what other workers have for this one.
@@ -287,13 +306,15 @@ package actor MediaWorker: MediaWorkerControl {
         return others
     }
 
-    /// Reads a socket until it is empty, at most 16 batches, so that timers and the other sockets get their turn.
+    /// Reads a socket until it is empty, or it has taken so long that timers and the other sockets must get their turn.
     private func read(socket: Int, at now: inout Instant) {
-        for _ in 0..<16 {
+        let end = now + Self.longestRead
+        repeat {
             let count = self.receiver.read(self.sockets[socket].descriptor)
             guard count > 0 else { return }
             now = Self.now()
             let received = now
+            self.statistics.read(at: now, oldest: self.receiver.arrival(0, now: now))
             // Media first, so that it is forwarded together; feedback and the like would divide it.
             self.router.beginBatch()
             var others = self.handle(0..<count, socket: socket, isMedia: true, at: now)
@@ -307,7 +328,7 @@ package actor MediaWorker: MediaWorkerControl {
             self.router.noteBatchSent(receivedAt: received, sentAt: Self.now())
             self.statistics.socketDropped(self.receiver.overflow, socket: socket)
             if total < ReceiveBatch.messageCount { return }
-        }
+        } while now < end
     }
 
     /// Waits for the rest of frames that have begun to come, where that pays. Returns how many datagrams there are then.

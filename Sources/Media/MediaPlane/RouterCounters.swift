@@ -89,6 +89,8 @@ package struct RouterCounters: BitwiseCopyable, Sendable {
     package var handshakesTimedOut: UInt64 = 0
     package var handshakeDuration = DurationHistogram<HandshakeScale>()
     package var forwardDuration = DurationHistogram<ForwardingScale>()
+    /// How long the oldest datagram of a read had lain in the socket's buffer.
+    package var socketWait = DurationHistogram<ForwardingScale>()
     package var socketDropped: UInt64 = 0
     package var socketErrors = SocketErrors()
 

@@ -1,3 +1,4 @@
+import Basics
 import CLinux
 import Synchronization
 
@@ -49,13 +50,23 @@ final class WorkerExecutor: SerialExecutor {
         )
     }
 
-    /// From the worker's thread only, once for each turn of its loop.
-    func runPendingJobs() {
+    /// From the worker's thread only, once for each turn of its loop: at least one job, and no more once `budget` is
+    /// used up, because media waits meanwhile. Returns whether jobs are left, which `wake` says nothing of.
+    func runPendingJobs(for budget: Nanoseconds) -> Bool {
         let jobs = self.pending.withLock { pending in
             defer { pending.jobs.removeAll(keepingCapacity: true) }
             return pending.jobs
         }
-        for job in jobs { unsafe job.runSynchronously(on: self.asUnownedSerialExecutor()) }
+        guard !jobs.isEmpty else { return false }
+        let end = cl_monotonic_nanoseconds() + budget.count
+        for (index, job) in jobs.enumerated() {
+            unsafe job.runSynchronously(on: self.asUnownedSerialExecutor())
+            let rest = jobs.index(after: index)
+            guard rest < jobs.endIndex, cl_monotonic_nanoseconds() >= end else { continue }
+            self.pending.withLock { $0.jobs.insert(contentsOf: jobs[rest...], at: 0) }
+            return true
+        }
+        return false
     }
 
     /// From the worker's thread, as the last that it does.

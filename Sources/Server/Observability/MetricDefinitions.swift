@@ -198,6 +198,11 @@ package enum MetricDefinitions {
             bounds: forwarding,
             labels: []
         ),
+        .histogram(
+            "sluice_socket_wait_seconds",
+            "Time that the oldest datagram of a read had lain in the socket's buffer.",
+            bounds: forwarding
+        ),
     ]
 
     private static let quality: [MetricDefinition] = [

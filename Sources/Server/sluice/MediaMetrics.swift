@@ -126,6 +126,7 @@ enum MediaMetrics {
                 ]
             ),
             MetricFamily("sluice_forward_duration_seconds", [histogram(counters.forwardDuration)]),
+            MetricFamily("sluice_socket_wait_seconds", [histogram(counters.socketWait)]),
             MetricFamily("sluice_subscriber_bitrate_estimate", [histogram(counters.bitrateEstimate)]),
             MetricFamily("sluice_subscriber_bitrate_used", [histogram(counters.bitrateUsed)]),
         ]
