@@ -96,6 +96,18 @@ private let capacityChanges: [Scenario] = [
             .told("util 25–50", flow.goodput(from: 25, to: 50) / 0.75e6),
         ]
     },
+    Scenario("E21", "1 → 0.4 M @20, → 1 M @40", seconds: 70) { trial in
+        let link = LinkConfiguration(capacity: [(0, 1_000_000), (20, 400_000), (40, 1_000_000)])
+        let flow = trial.addEncoderFlow(on: link).metrics
+        trial.run(70)
+        return [
+            .atMost("below C s", flow.timeBelow(0.4 * megabit, from: 20, to: 40), 0.35, worst: 0.5),
+            .atMost("drained s", flow.drainTime(from: 20, to: 40, limit: 20), 2),
+            .atMost("back s", flow.timeToReach(1 * megabit, from: 40, to: 70), 4),
+            .told("maxq ms", flow.maximumDelay(from: 20, to: 40)),
+            .told("util 25–40", flow.goodput(from: 25, to: 40) / 0.4e6),
+        ]
+    },
     Scenario("E7", "3 M, nothing passes 20–23 s", seconds: 50) { trial in
         let link = LinkConfiguration(capacity: [(0, 3_000_000), (20, 0), (23, 3_000_000)])
         let flow = trial.addEncoderFlow(on: link).metrics

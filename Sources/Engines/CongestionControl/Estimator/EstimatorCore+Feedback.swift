@@ -125,22 +125,33 @@ extension EstimatorCore {
         self.settle(at: now)
     }
 
-    /// A link that has become slower than what is sent, found by a few packets: all that arrived in the last 60 ms had to
-    /// wait, the last of it longer than the first, without a pause of the link, and it was less than arrived before.
+    /// A link that has become slower than what is sent, found by a few packets: all that arrived in the last 60 ms (100 on
+    /// a slow link) had to wait, the last of it longer than the first, without a pause of the link, and it was less than
+    /// arrived before.
     ///
     /// A burst of ours leaves a queue too, but arrives faster than that; what a pause held back comes faster still, and waits
     /// ever less; in a queue of others packets wait about as long as those before them.
     @inline(__always) private func slowerLink(delivered: Double, at now: Instant) -> (queue: Double, service: Double)? {
-        guard let latest = self.service.latest(until: self.feedback.latestArrival),
-            latest.rise > QueueDrain.leastRise,
-            let queue = self.queue.excess(latest.leastTransit), queue > QueueDrain.telling,
-            let acknowledged = self.acknowledged
-        else { return nil }
-        let service = latest.bitrate * delivered
-        guard service > QueueDrain.measurable, service < QueueDrain.slower * acknowledged,
+        guard let acknowledged = self.acknowledged,
+            let found = self.slowerLink(.short, acknowledged, delivered)
+                ?? self.slowerLink(.long, acknowledged, delivered),
             !self.stall.isClearing, !self.stall.isRecent, !self.drain.isActive, !self.drain.isCompeting(at: now),
             !self.prober.isDisturbing(at: now)
         else { return nil }
+        return found
+    }
+
+    @inline(__always) private func slowerLink(
+        _ evidence: QueueDrain.Evidence,
+        _ acknowledged: Double,
+        _ delivered: Double
+    ) -> (queue: Double, service: Double)? {
+        guard let latest = self.service.latest(evidence.window, until: self.feedback.latestArrival),
+            latest.rise > evidence.leastRise,
+            let queue = self.queue.excess(latest.leastTransit), queue > QueueDrain.telling
+        else { return nil }
+        let service = latest.bitrate * delivered
+        guard evidence.measurable.contains(service), service < evidence.slower * acknowledged else { return nil }
         return (queue, service)
     }
 

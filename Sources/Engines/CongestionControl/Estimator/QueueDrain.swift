@@ -17,11 +17,21 @@ struct QueueDrain: Sendable, BitwiseCopyable {
     /// Above this a few packets are enough, if the last wait longer than the first and less arrives than `slower` of
     /// what arrived before.
     static let telling = 30.0
-    static let slower = 0.75
-    /// Microseconds in 60 ms: where a quarter less arrives than is sent it is 15.
-    static let leastRise: Int64 = 8_000
-    /// bit/s: 3 packets of 1,000 bytes in 60 ms. Less says nothing.
-    static let measurable = 400_000.0
+
+    /// By which packets a link is found to have become slower.
+    struct Evidence: Sendable {
+        let window: ServiceRate.Window
+        /// Of what arrived before.
+        let slower: Double
+        /// Microseconds from the first wait to the last: half of what it is where that much less arrives than is sent.
+        let leastRise: Int64
+        /// bit/s. Less than 3 packets say nothing; where there are enough in the shorter window, its pauses are told better.
+        let measurable: Range<Double>
+
+        static let short = Evidence(window: .short, slower: 0.75, leastRise: 8_000, measurable: 400_000..<1e12)
+        /// One packet more or less is a large part of what a slow link takes in 100 ms.
+        static let long = Evidence(window: .long, slower: 0.6, leastRise: 18_000, measurable: 200_000..<900_000)
+    }
     /// Below this it is empty.
     private static let empty = 10.0
     /// A queue that is still there after twice the time that it would take us to empty it is not ours alone.

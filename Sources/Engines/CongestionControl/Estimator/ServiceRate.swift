@@ -8,13 +8,25 @@ struct ServiceRate: Sendable {
     private static let bucketMicroseconds: Int64 = 10_000
     private static let never = Int64.max - Self.bucketMicroseconds
 
-    private static let latestBuckets: Int64 = 6
     /// Bytes of a bucket in which the link was busy with more than sound.
     private static let busy: Int64 = 400
 
+    /// How far back is looked, and what is a pause of the link.
+    struct Window: Sendable, BitwiseCopyable {
+        /// Of 10 ms.
+        fileprivate let buckets: Int64
+        /// Buckets in a row with less than a packet of video: a link that is busy has none, however slow.
+        fileprivate let pause: Int
+
+        /// 60 ms.
+        static let short = Window(buckets: 6, pause: 2)
+        /// 100 ms, for links that take up to 40 ms for a packet.
+        static let long = Window(buckets: 10, pause: 4)
+    }
+
     /// What arrived last, while the link did not pause.
     struct Latest: Sendable, BitwiseCopyable {
-        /// bit/s of the last 60 ms.
+        /// bit/s.
         var bitrate: Double
         /// The least of arrival less send, in microseconds, of two clocks.
         var leastTransit: Int64
@@ -65,10 +77,10 @@ struct ServiceRate: Sendable {
     /// bit/s over the last 140 ms: exact while a queue stands, for then the link never pauses.
     @inline(__always) var shortBitrate: Double? { self.bitrate(14) }
 
-    /// What arrived in the last 60 ms; `nil` when the link paused meanwhile: frames come in bursts, and what is between them
-    /// says nothing of the link. While a queue stands it never pauses.
+    /// What arrived last; `nil` when the link paused meanwhile: frames come in bursts, and what is between them says nothing
+    /// of the link. While a queue stands it never pauses.
     /// - Parameter arrival: the latest of those that are looked at; what has arrived by a clock that went back is none.
-    @inline(__always) func latest(until arrival: Int64) -> Latest? {
+    @inline(__always) func latest(_ window: Window, until arrival: Int64) -> Latest? {
         guard let last = self.index, arrival / Self.bucketMicroseconds >= last else { return nil }
         let bytes = self.bytes.span
         let transits = self.leastTransits.span
@@ -77,10 +89,10 @@ struct ServiceRate: Sendable {
         var newest: Int64?
         var oldest = Int64.max
         var idle = 0
-        for passed in 1...Self.latestBuckets {
+        for passed in 1...window.buckets {
             let slot = Int((last - passed) & 31)
             idle = bytes[slot] < Self.busy ? idle + 1 : 0
-            guard idle < 2 else { return nil }
+            guard idle < window.pause else { return nil }
             sum += bytes[slot]
             guard bytes[slot] > 0 else { continue }
             least = min(least, transits[slot])
@@ -89,7 +101,7 @@ struct ServiceRate: Sendable {
         }
         guard let newest else { return nil }
         return Latest(
-            bitrate: Double(sum) * 8e6 / Double(Self.latestBuckets * Self.bucketMicroseconds),
+            bitrate: Double(sum) * 8e6 / Double(window.buckets * Self.bucketMicroseconds),
             leastTransit: least,
             rise: newest &- oldest
         )

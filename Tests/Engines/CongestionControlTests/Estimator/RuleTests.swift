@@ -48,14 +48,40 @@ import Testing
         var service = ServiceRate()
         for arrival in [Int64.min, -1, 0, .max - 20_000, .max - 3, .max, 5_000, .max] {
             service.add(send: 0, arrival: arrival, byteCount: 1_000)
-            _ = service.latest(until: arrival)
+            _ = service.latest(.short, until: arrival)
+            _ = service.latest(.long, until: arrival)
             _ = service.bitrate
         }
         for step in 0..<200 { service.add(send: 0, arrival: 1_000_000 + Int64(step) * 5_000, byteCount: 1_000) }
-        #expect(abs((service.latest(until: 1_995_000)?.bitrate ?? 0) - 1.6e6) < 1)
+        #expect(abs((service.latest(.short, until: 1_995_000)?.bitrate ?? 0) - 1.6e6) < 1)
         // What came before the newest says nothing of now.
         service.add(send: 0, arrival: 1_800_000, byteCount: 1_000)
-        #expect(service.latest(until: 1_800_000) == nil)
+        #expect(service.latest(.short, until: 1_800_000) == nil)
+    }
+
+    @Test("a link that takes 24 ms for a packet tells its rate in 100 ms, and never in 60")
+    func slowLink() {
+        var service = ServiceRate()
+        for packet in 0..<30 {
+            let arrival = Int64(packet) * 24_000 + 1_000_000
+            // Each waits 10 ms longer than the one before.
+            service.add(send: arrival - Int64(packet) * 10_000, arrival: arrival, byteCount: 1_200)
+            #expect(service.latest(.short, until: arrival) == nil)
+            guard packet > 5 else { continue }
+            let latest = service.latest(.long, until: arrival)
+            #expect((300_000...500_000).contains(latest?.bitrate ?? 0))
+            #expect((30_000...40_000).contains(latest?.rise ?? 0))
+        }
+    }
+
+    @Test("a link that pauses for 40 ms tells nothing, however far back is looked")
+    func longPauses() {
+        var service = ServiceRate()
+        for packet in 0..<30 {
+            let arrival = Int64(packet) * 50_000 + 1_000_000
+            service.add(send: 0, arrival: arrival, byteCount: 1_200)
+            #expect(service.latest(.long, until: arrival) == nil)
+        }
     }
 
     @Test("a link that pauses for 20 ms tells nothing")
@@ -65,7 +91,7 @@ import Testing
             for packet in 0..<6 {
                 let arrival = Int64(frame) * 33_333 + Int64(packet) * 500 + 1_000_000
                 service.add(send: Int64(frame) * 33_333, arrival: arrival, byteCount: 1_100)
-                #expect(service.latest(until: arrival) == nil)
+                #expect(service.latest(.short, until: arrival) == nil)
             }
         }
     }
