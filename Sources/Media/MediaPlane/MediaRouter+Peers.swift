@@ -165,17 +165,17 @@ extension MediaRouter {
     // MARK: Timers
 
     /// Does what has become due.
-    ///
-    /// - Parameter most: of sessions, so that the loop gets on to the sockets.
-    /// - Returns: whether as many were due: there may be more.
-    @discardableResult
-    package mutating func handleTimers(at now: Instant, most: Int = 4_096) -> Bool {
+    package mutating func handleTimers(at start: Instant) {
+        var now = start
         self.reportAudioActivity(at: now)
         self.runMirrors(at: now)
-        for _ in 0..<most {
-            guard let index = self.timers.popExpired(at: now), let session = unsafe self.sessions[index] else {
-                return false
-            }
+        // Bounded, in case a session's deadline were not to move: the loop must go on to the sockets. What becomes due
+        // meanwhile has its turn after them.
+        for _ in 0..<4_096 {
+            guard let index = self.timers.popExpired(at: start), let session = unsafe self.sessions[index] else { break }
+            // What a thousand subscribers' pacers let out takes a while. With the time of its beginning, the last packets
+            // would seem to have been that long on their way.
+            if let time = self.egress.flushIfLarge(), time > now { now = time }
             if unsafe now >= session.pointee.peerDeadline {
                 unsafe session.pointee.peer.handleTimeout(at: now)
                 self.drainPeer(index, socket: nil, at: now)
@@ -190,7 +190,6 @@ extension MediaRouter {
             }
             self.freeEndedSessions()
         }
-        return true
     }
 
     /// Puts a session's earliest deadline into the wheel.

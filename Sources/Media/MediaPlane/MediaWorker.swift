@@ -12,13 +12,11 @@ import RTP
 package actor MediaWorker: MediaWorkerControl {
     /// For the rest of the frames in hand.
     private static let mostWaits = 4
-    /// What a turn of the loop may take for jobs, for reading a socket and for timers before it looks at the others: a
-    /// room's statistics, a flood or a thousand estimates at one instant hold up nobody's packets for longer.
+    /// What a turn of the loop may take for jobs: the statistics of all rooms hold up nobody's packets for longer.
     private static let longestJobs = Nanoseconds.microseconds(500)
-    private static let longestRead = Nanoseconds.milliseconds(2)
-    private static let longestTimers = Nanoseconds.microseconds(500)
-    /// Sessions between two looks at the clock.
-    private static let timersAtOnce = 16
+    /// Or as much as this part of what the last turn took: a loop that has no time left over does not leave those who join
+    /// behind for ever.
+    private static let shareOfJobs: Int64 = 4
 
     private let executor: WorkerExecutor
     private let sockets: [UDPSocket]
@@ -37,6 +35,8 @@ package actor MediaWorker: MediaWorkerControl {
     private let sendBatchInterval: Nanoseconds
     /// Datagrams of media in this turn of the loop.
     private var mediaCount = 0
+    /// For jobs, before the next turn.
+    private var jobTime = MediaWorker.longestJobs
     /// Since the first publisher that wants to be told of them.
     private var receivesMarks = false
 
@@ -217,7 +217,8 @@ package actor MediaWorker: MediaWorkerControl {
         self.executor.adoptCurrentThread()
         var goesOn = true
         while goesOn {
-            let hasMoreJobs = self.executor.runPendingJobs(for: Self.longestJobs)
+            let jobTime = self.assumeIsolated { worker in worker.jobTime }
+            let hasMoreJobs = self.executor.runPendingJobs(for: jobTime)
             goesOn = self.assumeIsolated { worker in worker.turn(hasMoreJobs: hasMoreJobs) }
         }
         self.executor.end()
@@ -254,22 +255,14 @@ package actor MediaWorker: MediaWorkerControl {
             }
         }
         self.takeCrossings(at: &now)
-        self.runTimers(at: now)
+        self.router.handleTimers(at: now)
         self.router.flush()
         self.deliverEvents()
-        self.batchWait.turn(began: began, ended: Self.now(), mediaCount: self.mediaCount)
+        let ended = Self.now()
+        self.jobTime = max(Self.longestJobs, Nanoseconds((ended - began).count / Self.shareOfJobs))
+        self.batchWait.turn(began: began, ended: ended, mediaCount: self.mediaCount)
         self.statistics.publishIfDue(at: now, router: &self.router, to: self.counters)
         return true
-    }
-
-    /// What is due and not done here is done in the next turn, which does not wait then.
-    private func runTimers(at now: Instant) {
-        var now = now
-        let end = Self.now() + Self.longestTimers
-        while self.router.handleTimers(at: now, most: Self.timersAtOnce) {
-            now = Self.now()
-            guard now < end else { return }
-        }
     }
 
     /// Takes what other workers have for this one.
@@ -306,10 +299,9 @@ package actor MediaWorker: MediaWorkerControl {
         return others
     }
 
-    /// Reads a socket until it is empty, or it has taken so long that timers and the other sockets must get their turn.
+    /// Reads a socket until it is empty, at most 16 batches, so that timers and the other sockets get their turn.
     private func read(socket: Int, at now: inout Instant) {
-        let end = now + Self.longestRead
-        repeat {
+        for _ in 0..<16 {
             let count = self.receiver.read(self.sockets[socket].descriptor)
             guard count > 0 else { return }
             now = Self.now()
@@ -328,7 +320,7 @@ package actor MediaWorker: MediaWorkerControl {
             self.router.noteBatchSent(receivedAt: received, sentAt: Self.now())
             self.statistics.socketDropped(self.receiver.overflow, socket: socket)
             if total < ReceiveBatch.messageCount { return }
-        } while now < end
+        }
     }
 
     /// Waits for the rest of frames that have begun to come, where that pays. Returns how many datagrams there are then.
