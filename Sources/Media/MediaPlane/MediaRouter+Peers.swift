@@ -172,7 +172,9 @@ extension MediaRouter {
         // Bounded, in case a session's deadline were not to move: the loop must go on to the sockets. What becomes due
         // meanwhile has its turn after them.
         for _ in 0..<4_096 {
-            guard let index = self.timers.popExpired(at: start), let session = unsafe self.sessions[index] else { break }
+            guard let index = self.timers.popExpired(at: start), let session = unsafe self.sessions[index] else {
+                break
+            }
             // What a thousand subscribers' pacers let out takes a while. With the time of its beginning, the last packets
             // would seem to have been that long on their way.
             if let time = self.egress.flushIfLarge(), time > now { now = time }
