@@ -14,9 +14,10 @@ package actor MediaWorker: MediaWorkerControl {
     private static let mostWaits = 4
     /// What a turn of the loop may take for jobs: the statistics of all rooms hold up nobody's packets for longer.
     private static let longestJobs = Nanoseconds.microseconds(500)
-    /// Or as much as this part of what the last turn took: a loop that has no time left over does not leave those who join
-    /// behind for ever.
+    /// Or as much as this part of what the last turn took, up to `mostForJobs`: a loop that has no time left over does not
+    /// leave those who join behind for ever.
     private static let shareOfJobs: Int64 = 4
+    private static let mostForJobs = Nanoseconds.milliseconds(5)
 
     private let executor: WorkerExecutor
     private let sockets: [UDPSocket]
@@ -255,11 +256,14 @@ package actor MediaWorker: MediaWorkerControl {
             }
         }
         self.takeCrossings(at: &now)
+        // What was read may have taken long, and what leaves now bears this time.
+        now = Self.now()
         self.router.handleTimers(at: now)
         self.router.flush()
         self.deliverEvents()
         let ended = Self.now()
-        self.jobTime = max(Self.longestJobs, Nanoseconds((ended - began).count / Self.shareOfJobs))
+        let share = Nanoseconds((ended - began).count / Self.shareOfJobs)
+        self.jobTime = min(max(Self.longestJobs, share), Self.mostForJobs)
         self.batchWait.turn(began: began, ended: ended, mediaCount: self.mediaCount)
         self.statistics.publishIfDue(at: now, router: &self.router, to: self.counters)
         return true

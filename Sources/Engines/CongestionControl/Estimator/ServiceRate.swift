@@ -15,7 +15,7 @@ struct ServiceRate: Sendable {
     struct Window: Sendable, BitwiseCopyable {
         /// Of 10 ms.
         fileprivate let buckets: Int64
-        /// Buckets in a row with less than a packet of video: a link that is busy has none, however slow.
+        /// Buckets in a row with less than a packet of video: a link that is busy has fewer, unless it is slower.
         fileprivate let pause: Int
 
         /// 60 ms.
