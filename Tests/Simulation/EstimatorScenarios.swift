@@ -69,11 +69,17 @@ private func steady(_ trial: Trial, seconds: Double, drift: Int64 = 0) -> [Figur
     ]
 }
 
+/// One call alone on a link that changes.
+/// - Parameter capacity: from which second on, in bit/s.
+private func flow(_ trial: Trial, capacity: [(seconds: Double, value: Int64)], seconds: Double) -> FlowMetrics {
+    let flow = trial.addEncoderFlow(on: LinkConfiguration(capacity: capacity)).metrics
+    trial.run(seconds)
+    return flow
+}
+
 private let capacityChanges: [Scenario] = [
     Scenario("E5", "3 → 1.5 M @20, → 3 M @40", seconds: 70) { trial in
-        let link = LinkConfiguration(capacity: [(0, 3_000_000), (20, 1_500_000), (40, 3_000_000)])
-        let flow = trial.addEncoderFlow(on: link).metrics
-        trial.run(70)
+        let flow = flow(trial, capacity: [(0, 3_000_000), (20, 1_500_000), (40, 3_000_000)], seconds: 70)
         return [
             .atMost("below C s", flow.timeBelow(1.5 * megabit, from: 20, to: 40), 0.6, worst: 1),
             .atMost("drained s", flow.drainTime(from: 20, to: 40, limit: 20), 2),
@@ -85,9 +91,7 @@ private let capacityChanges: [Scenario] = [
         ]
     },
     Scenario("E6", "3 → 0.75 M @20, → 3 M @50", seconds: 80) { trial in
-        let link = LinkConfiguration(capacity: [(0, 3_000_000), (20, 750_000), (50, 3_000_000)])
-        let flow = trial.addEncoderFlow(on: link).metrics
-        trial.run(80)
+        let flow = flow(trial, capacity: [(0, 3_000_000), (20, 750_000), (50, 3_000_000)], seconds: 80)
         return [
             .atMost("below C s", flow.timeBelow(0.75 * megabit, from: 20, to: 50), 0.9),
             .atMost("drained s", flow.drainTime(from: 20, to: 50, limit: 20), 4.5),
@@ -97,9 +101,7 @@ private let capacityChanges: [Scenario] = [
         ]
     },
     Scenario("E21", "1 → 0.4 M @20, → 1 M @40", seconds: 70) { trial in
-        let link = LinkConfiguration(capacity: [(0, 1_000_000), (20, 400_000), (40, 1_000_000)])
-        let flow = trial.addEncoderFlow(on: link).metrics
-        trial.run(70)
+        let flow = flow(trial, capacity: [(0, 1_000_000), (20, 400_000), (40, 1_000_000)], seconds: 70)
         return [
             .atMost("below C s", flow.timeBelow(0.4 * megabit, from: 20, to: 40), 0.35, worst: 0.5),
             .atMost("drained s", flow.drainTime(from: 20, to: 40, limit: 20), 2),
@@ -109,9 +111,7 @@ private let capacityChanges: [Scenario] = [
         ]
     },
     Scenario("E7", "3 M, nothing passes 20–23 s", seconds: 50) { trial in
-        let link = LinkConfiguration(capacity: [(0, 3_000_000), (20, 0), (23, 3_000_000)])
-        let flow = trial.addEncoderFlow(on: link).metrics
-        trial.run(50)
+        let flow = flow(trial, capacity: [(0, 3_000_000), (20, 0), (23, 3_000_000)], seconds: 50)
         return [
             .atMost("sent blind Mbit", flow.sendRate(from: 20, to: 23) * 3 / megabit, 3),
             .atMost("back s", flow.timeToReach(3 * megabit, from: 23, to: 50), 3),

@@ -55,6 +55,8 @@ package struct EgressQueue: ~Copyable {
     /// File descriptors by socket index; empty when there is a sink.
     private let descriptors: [CInt]
     private let sink: Sink?
+    /// What time it is when the sink has taken everything.
+    private let sinkClock: (() -> Instant?)?
     private var destinations: [(address: TransportAddress, socket: Int, length: Int, isMarked: Bool)]
 
     package private(set) var sentCount: UInt64 = 0
@@ -70,12 +72,14 @@ package struct EgressQueue: ~Copyable {
     /// - Parameters:
     ///   - descriptors: the sockets of a worker; they stay owned by the caller and outlive the queue.
     ///   - sink: where datagrams go instead, in tests.
-    package init?(descriptors: [CInt], sink: Sink? = nil) {
+    ///   - sinkClock: the time that `flushIfLarge` tells then; without it none passes.
+    package init?(descriptors: [CInt], sink: Sink? = nil, sinkClock: (() -> Instant?)? = nil) {
         guard let batch = unsafe cl_send_batch_make(CInt(Self.slotCount), CInt(Self.slotByteCount)) else { return nil }
         unsafe self.batch = batch
         unsafe self.memory = unsafe cl_send_memory_of(batch)
         self.descriptors = descriptors
         unsafe self.sink = sink
+        self.sinkClock = sinkClock
         self.destinations = []
         if unsafe sink != nil { self.destinations.reserveCapacity(Self.slotCount) }
         if !descriptors.allSatisfy({ cl_can_segment($0) != 0 }) { unsafe cl_send_use_segmentation(batch, 0) }
@@ -177,12 +181,13 @@ package struct EgressQueue: ~Copyable {
     /// Hands everything to the kernel when it outgrows the cache. Only between destinations: what comes
     /// later for one that has datagrams here leaves in a message of its own.
     ///
-    /// - Returns: what time it was when the kernel had taken everything; `nil` when nothing was sent, or went elsewhere.
+    /// - Returns: what time it was when the kernel had taken everything; `nil` when nothing was sent, or no time passes.
     @inline(__always)
     package mutating func flushIfLarge() -> Instant? {
         guard self.byteCount >= Self.preferredByteCount || self.count >= Self.preferredCount else { return nil }
         self.flush()
-        return unsafe self.sink == nil ? Instant(nanoseconds: cl_monotonic_nanoseconds()) : nil
+        return unsafe self.sink == nil
+            ? Instant(nanoseconds: cl_monotonic_nanoseconds()) : self.sinkClock.flatMap { $0() }
     }
 
     /// Hands everything to the kernel. What it does not take is dropped and counted: a queue here would only add delay

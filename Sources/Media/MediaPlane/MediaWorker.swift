@@ -36,8 +36,6 @@ package actor MediaWorker: MediaWorkerControl {
     private let sendBatchInterval: Nanoseconds
     /// Datagrams of media in this turn of the loop.
     private var mediaCount = 0
-    /// For jobs, before the next turn.
-    private var jobTime = MediaWorker.longestJobs
     /// Since the first publisher that wants to be told of them.
     private var receivesMarks = false
 
@@ -216,11 +214,10 @@ package actor MediaWorker: MediaWorkerControl {
 
     private nonisolated func run() {
         self.executor.adoptCurrentThread()
-        var goesOn = true
-        while goesOn {
-            let jobTime = self.assumeIsolated { worker in worker.jobTime }
-            let hasMoreJobs = self.executor.runPendingJobs(for: jobTime)
-            goesOn = self.assumeIsolated { worker in worker.turn(hasMoreJobs: hasMoreJobs) }
+        var jobTime: Nanoseconds? = Self.longestJobs
+        while let time = jobTime {
+            let hasMoreJobs = self.executor.runPendingJobs(for: time)
+            jobTime = self.assumeIsolated { worker in worker.turn(hasMoreJobs: hasMoreJobs) }
         }
         self.executor.end()
     }
@@ -228,8 +225,9 @@ package actor MediaWorker: MediaWorkerControl {
     /// One turn of the loop: wait, read what is there, do what is due, send.
     ///
     /// - Parameter hasMoreJobs: it must not wait: nobody wakes it for them.
-    private func turn(hasMoreJobs: Bool) -> Bool {
-        guard !self.isStopping else { return false }
+    /// - Returns: how long jobs may take before the next one; `nil` when there is to be none.
+    private func turn(hasMoreJobs: Bool) -> Nanoseconds? {
+        guard !self.isStopping else { return nil }
         var tags = InlineArray<16, UInt64>(repeating: 0)
         var now = Self.now()
         let deadline = self.router.nextDeadline() ?? .distantFuture
@@ -262,11 +260,10 @@ package actor MediaWorker: MediaWorkerControl {
         self.router.flush()
         self.deliverEvents()
         let ended = Self.now()
-        let share = Nanoseconds((ended - began).count / Self.shareOfJobs)
-        self.jobTime = min(max(Self.longestJobs, share), Self.mostForJobs)
         self.batchWait.turn(began: began, ended: ended, mediaCount: self.mediaCount)
         self.statistics.publishIfDue(at: now, router: &self.router, to: self.counters)
-        return true
+        let share = Nanoseconds((ended - began).count / Self.shareOfJobs)
+        return min(max(Self.longestJobs, share), Self.mostForJobs)
     }
 
     /// Takes what other workers have for this one.

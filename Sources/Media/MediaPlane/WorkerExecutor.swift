@@ -5,7 +5,7 @@ import Synchronization
 /// Runs a worker actor's jobs on that worker's own thread, between two waits for its sockets.
 ///
 /// The control plane can so `await` a worker without a lock on any packet path. `assumeIsolated` from the thread costs
-/// about 50 ns and is paid twice for each turn of the loop, not for each packet.
+/// about 50 ns and is paid once for each turn of the loop, not for each packet.
 ///
 /// Whoever awaits a worker that has stopped gets its answer too: from then on jobs run on the thread that brings them,
 /// one after the other.

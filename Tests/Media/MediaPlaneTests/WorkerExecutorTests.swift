@@ -18,7 +18,11 @@ import Testing
 
         nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe self.executor.asUnownedSerialExecutor() }
 
-        func visit(_ number: Int) { self.order.numbers.withLock { $0.append(number) } }
+        /// - Parameter meanwhile: done while the job runs.
+        func visit(_ number: Int, meanwhile: @Sendable () -> Void = {}) {
+            self.order.numbers.withLock { $0.append(number) }
+            meanwhile()
+        }
     }
 
     private final class Order: Sendable {
@@ -30,16 +34,17 @@ import Testing
         let executor = WorkerExecutor(wake: try WakeEvent())
         let order = Order()
         let resident = Resident(on: executor, order: order)
-        for number in 1...5 { Task.immediate { await resident.visit(number) } }
+        // What comes while a job runs, and what comes after its turn, is behind what waits.
+        Task.immediate { await resident.visit(1) { Task.immediate { await resident.visit(6) } } }
+        for number in 2...5 { Task.immediate { await resident.visit(number) } }
         #expect(order.all == [])
         for turn in 1...2 {
             #expect(executor.runPendingJobs(for: .zero))
             #expect(order.all == Array(1...turn))
         }
-        // What comes later is behind what waits.
-        Task.immediate { await resident.visit(6) }
-        #expect(executor.runPendingJobs(for: .seconds(60)) == false)
-        #expect(order.all == Array(1...6))
+        Task.immediate { await resident.visit(7) }
+        while executor.runPendingJobs(for: .seconds(60)) {}
+        #expect(order.all == Array(1...7))
         #expect(executor.runPendingJobs(for: .zero) == false)
     }
 

@@ -17,6 +17,7 @@ final class SimulatedClient {
         let header: RTPHeaderInfo
         let mid: String?
         let transportSequence: UInt16?
+        let sendTime: AbsoluteSendTime?
         let payload: [UInt8]
     }
 
@@ -228,6 +229,7 @@ final class SimulatedClient {
             header: header,
             mid: header.mid(in: bytes.span.bytes)?.string,
             transportSequence: number?.value,
+            sendTime: header.absoluteSendTime(in: bytes.span.bytes),
             payload: Array(bytes[header.headerLength...].dropLast(padding))
         )
         let isRetransmission =

@@ -6,6 +6,8 @@ import PeerSession
 final class SimulatedWorker {
     final class Outbox {
         var datagrams: [(bytes: [UInt8], to: TransportAddress, socket: Int, isMarked: Bool)] = []
+        /// What time it is when the kernel would have taken what a busy worker sends; `nil` = it takes no time.
+        var clock: () -> Instant? = { nil }
     }
 
     var router: MediaRouter
@@ -21,7 +23,8 @@ final class SimulatedWorker {
                 descriptors: [],
                 sink: { bytes, to, socket, isMarked in
                     outbox.datagrams.append((Array(bytes), to, socket, isMarked))
-                }
+                },
+                sinkClock: { outbox.clock() }
             )
         else { preconditionFailure("no memory") }
         self.outbox = outbox

@@ -14,8 +14,8 @@ struct QueueDrain: Sendable, BitwiseCopyable {
     /// Above this 75 ms of packets are enough to say so.
     static let obvious = 50.0
     static let obviousWhenUnderused = 70.0
-    /// Above this a few packets are enough, if the last wait longer than the first and clearly less arrives
-    /// than before: see `Evidence`.
+    /// Above this a few packets are enough, if the last wait longer than the first and clearly less arrives than before:
+    /// see `Evidence`.
     static let telling = 30.0
 
     /// By which packets a link is found to have become slower.
@@ -25,7 +25,8 @@ struct QueueDrain: Sendable, BitwiseCopyable {
         let slower: Double
         /// Microseconds from the first wait to the last: half of what it is where that much less arrives than is sent.
         let leastRise: Int64
-        /// bit/s. Less than 3 packets of 1,000 bytes say nothing; where there are enough in the shorter window, its pauses are told better.
+        /// bit/s. Less than 3 packets of 1,000 bytes say nothing; where there are enough in the shorter window, it tells
+        /// pauses better.
         let measurable: Range<Double>
 
         static let short = Evidence(window: .short, slower: 0.75, leastRise: 8_000, measurable: 400_000..<1e12)
