@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <ifaddrs.h>
+#include <linux/filter.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
@@ -12,13 +13,23 @@
 #define UDP_GRO 104
 #endif
 
-int cl_udp_socket(const cl_address *address, int receive_buffer_bytes, int send_buffer_bytes) {
+#ifndef SO_ATTACH_REUSEPORT_CBPF
+#define SO_ATTACH_REUSEPORT_CBPF 51
+#endif
+
+// A socket that others of this user may share the address of, or not.
+static int udp_socket(const cl_address *address, int receive_buffer_bytes, int send_buffer_bytes, int shared) {
     struct sockaddr_storage storage;
     socklen_t length = cl_to_sockaddr(address, &storage);
     int fd = socket(storage.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return -errno;
     int on = 1;
     if (storage.ss_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    if (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0) {
+        int error = errno;
+        close(fd);
+        return -error;
+    }
     setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on);
     // Feedback about a publisher's packets needs the time that each came, not the time that the loop got round to them.
     setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
@@ -33,6 +44,52 @@ int cl_udp_socket(const cl_address *address, int receive_buffer_bytes, int send_
         return -error;
     }
     return fd;
+}
+
+// The number of the socket, in the order in which they were bound, for a datagram: RTP has 0, all else 1. The second byte
+// of RTCP is 192 to 223 (RFC 5761 section 4). What is too short for that has 0: the kernel ends the program there.
+static int divide(int fd) {
+    struct sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xC0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x80, 0, 4),
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 1),
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 192, 0, 1),
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 224, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, 1),
+    };
+    struct sock_fprog code = {.len = sizeof program / sizeof *program, .filter = program};
+    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &code, sizeof code);
+}
+
+int cl_udp_socket(const cl_address *address, int receive_buffer_bytes, int send_buffer_bytes) {
+    return udp_socket(address, receive_buffer_bytes, send_buffer_bytes, 0);
+}
+
+int cl_udp_sockets(
+    const cl_address *address, int receive_buffer_bytes, int control_buffer_bytes, int send_buffer_bytes, int *control
+) {
+    *control = -1;
+    // Alone first: sockets that share would also share with those of another server that was started by mistake.
+    int alone = udp_socket(address, receive_buffer_bytes, send_buffer_bytes, 0);
+    if (alone < 0) return alone;
+    cl_address given = *address;
+    int port = cl_socket_local_port(alone);
+    if (port < 0) return alone;
+    given.port = (uint16_t)port;
+    close(alone);
+    int media = udp_socket(&given, receive_buffer_bytes, send_buffer_bytes, 1);
+    if (media >= 0) {
+        int other = udp_socket(&given, control_buffer_bytes, send_buffer_bytes, 1);
+        if (other >= 0 && divide(media) == 0) {
+            *control = other;
+            return media;
+        }
+        if (other >= 0) close(other);
+        close(media);
+    }
+    return udp_socket(&given, receive_buffer_bytes, send_buffer_bytes, 0);
 }
 
 void cl_receive_apart(int fd) {

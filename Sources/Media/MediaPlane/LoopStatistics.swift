@@ -10,13 +10,13 @@ struct LoopStatistics {
     private var busySince = Instant.zero
     private var cpuAtBusySince: Int64 = 0
     private var busyPermille: UInt64 = 0
-    /// SO_RXQ_OVFL is a running count for each socket.
-    private var overflow = InlineArray<16, UInt32>(repeating: 0)
+    /// SO_RXQ_OVFL is a running count for each descriptor: of 12 sockets, two each.
+    private var overflow = InlineArray<32, UInt32>(repeating: 0)
     private var dropped: UInt64 = 0
     private var socketWait = DurationHistogram<ForwardingScale>()
 
     mutating func socketDropped(_ count: UInt32, socket: Int) {
-        guard socket < 16 else { return }
+        guard socket < 32 else { return }
         // Only growth counts: a batch without the control message leaves another socket's count in place.
         if count > self.overflow[socket] {
             self.dropped &+= UInt64(count - self.overflow[socket])
@@ -24,8 +24,8 @@ struct LoopStatistics {
         }
     }
 
-    /// Notes a read of a socket, from when its oldest datagram had come.
-    mutating func read(at now: Instant, oldest: Instant) { self.socketWait.record(now - oldest) }
+    /// Notes a read of a socket: how long its oldest datagram had lain there.
+    mutating func read(wait: Nanoseconds) { self.socketWait.record(wait) }
 
     mutating func publishIfDue(at now: Instant, router: inout MediaRouter, to shared: SharedCounters) {
         guard now >= self.nextPublish else { return }

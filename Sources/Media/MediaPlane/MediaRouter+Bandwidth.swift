@@ -94,7 +94,7 @@ extension MediaRouter {
     private mutating func takeEstimate(_ session: SessionPointer, _ bandwidth: BandwidthPointer, at now: Instant) {
         let estimate = unsafe bandwidth.pointee.estimator.estimate
         unsafe bandwidth.pointee.pacer.setRates(
-            pacing: max(estimate.pacingRate, bandwidth.pointee.pacingFloor),
+            pacing: self.pacingRate(estimate, bandwidth, at: now),
             padding: estimate.paddingRate,
             spacing: estimate.spacing,
             at: now
@@ -159,6 +159,8 @@ extension MediaRouter {
             return
         }
         if unsafe now >= bandwidth.pointee.estimator.nextDeadline {
+            // By the worker, or by the kernel before it.
+            if self.overload.isOn(at: now) { unsafe bandwidth.pointee.estimator.feedbackLeftUnread(at: now) }
             unsafe bandwidth.pointee.estimator.advance(to: now)
             unsafe self.takeEstimate(session, bandwidth, at: now)
         }

@@ -83,6 +83,7 @@ package struct MediaRouter: ~Copyable {
     var hasAudioActivity = false
     var nextAudioActivity = Instant.zero
     var crossings = Crossings()
+    var overload = Overload()
 
     /// - Parameters:
     ///   - egress: where datagrams go.
@@ -236,7 +237,10 @@ package struct MediaRouter: ~Copyable {
                 self.counters.droppedInRateLimited &+= 1
                 return
             }
-            if !Self.isMedia(bytes) { self.forwardCollected(at: now) }
+            if !Self.isMedia(bytes) {
+                if bytes.uint8(at: 0) >> 6 == 2, unsafe self.shedsFeedback(of: session, at: now) { return }
+                self.forwardCollected(at: now)
+            }
             unsafe session.pointee.packetsReceived &+= 1
             unsafe session.pointee.bytesReceived &+= UInt64(bytes.byteCount)
             switch unsafe session.pointee.peer.receive(datagram, from: source, at: now) {

@@ -18,6 +18,11 @@ package actor MediaWorker: MediaWorkerControl {
     /// leave those who join behind for ever.
     private static let shareOfJobs: Int64 = 4
     private static let mostForJobs = Nanoseconds.milliseconds(5)
+    /// What epoll tells a socket's two descriptors apart by: that of media has the socket's number.
+    private static let firstControlTag = 32
+    private static let wakeTag = 64
+    /// Of what is not media, in a turn of the loop; media is read first, until there is none.
+    private static let mostControlBatches = 4
 
     private let executor: WorkerExecutor
     private let sockets: [UDPSocket]
@@ -57,7 +62,12 @@ package actor MediaWorker: MediaWorkerControl {
         let epoll = cl_epoll_create()
         guard epoll >= 0 else { throw .systemRefused(call: "epoll_create1", errno: -epoll) }
         let wake = mailboxes[index].wake
-        for (tag, descriptor) in (sockets.map(\.descriptor) + [wake.descriptor]).enumerated() {
+        var sources = sockets.enumerated().map { ($0.offset, $0.element.descriptor) }
+        for (index, socket) in sockets.enumerated() {
+            if let control = socket.controlDescriptor { sources.append((Self.firstControlTag + index, control)) }
+        }
+        sources.append((Self.wakeTag, wake.descriptor))
+        for (tag, descriptor) in sources {
             let result = cl_epoll_add_readable(epoll, descriptor, UInt64(tag))
             guard result >= 0 else {
                 _ = cl_close(epoll)
@@ -247,11 +257,12 @@ package actor MediaWorker: MediaWorkerControl {
         self.mediaCount = 0
         for position in 0..<Int(max(0, ready)) {
             let tag = Int(truncatingIfNeeded: tags[position])
-            if tag < self.sockets.count {
-                self.read(socket: tag, at: &now)
-            } else {
-                self.mailbox.wake.drain()
-            }
+            if self.sockets.indices.contains(tag) { self.read(socket: tag, at: &now) }
+            if tag == Self.wakeTag { self.mailbox.wake.drain() }
+        }
+        for position in 0..<Int(max(0, ready)) {
+            let socket = Int(truncatingIfNeeded: tags[position]) - Self.firstControlTag
+            if self.sockets.indices.contains(socket) { self.readControl(socket: socket, at: &now) }
         }
         self.takeCrossings(at: &now)
         // What was read may have taken long, and what leaves now bears this time.
@@ -307,7 +318,7 @@ package actor MediaWorker: MediaWorkerControl {
             guard count > 0 else { return }
             now = Self.now()
             let received = now
-            self.statistics.read(at: now, oldest: self.receiver.arrival(0, now: now))
+            self.noteWait(at: now)
             // Media first, so that it is forwarded together; feedback and the like would divide it.
             self.router.beginBatch()
             var others = self.handle(0..<count, socket: socket, isMedia: true, at: now)
@@ -322,6 +333,30 @@ package actor MediaWorker: MediaWorkerControl {
             self.statistics.socketDropped(self.receiver.overflow, socket: socket)
             if total < ReceiveBatch.messageCount { return }
         }
+    }
+
+    /// Reads what a socket has besides media, as far as there is time for it.
+    private func readControl(socket: Int, at now: inout Instant) {
+        guard let descriptor = self.sockets[socket].controlDescriptor else { return }
+        for _ in 0..<Self.mostControlBatches {
+            let count = self.receiver.read(descriptor)
+            guard count > 0 else { return }
+            now = Self.now()
+            self.noteWait(at: now)
+            let others = self.handle(0..<count, socket: socket, isMedia: true, at: now)
+            self.mediaCount += count - others
+            _ = self.handle(0..<count, socket: socket, isMedia: false, at: now)
+            self.router.flush()
+            self.statistics.socketDropped(self.receiver.overflow, socket: self.sockets.count + socket)
+            if count < ReceiveBatch.messageCount { return }
+        }
+    }
+
+    /// Of the batch that was read last.
+    private func noteWait(at now: Instant) {
+        let wait = now - self.receiver.arrival(0, now: now)
+        self.statistics.read(wait: wait)
+        self.router.noteSocketWait(wait, at: now)
     }
 
     /// Waits for the rest of frames that have begun to come, where that pays. Returns how many datagrams there are then.

@@ -29,6 +29,8 @@ package struct RouterCounters: BitwiseCopyable, Sendable {
     package var droppedInUnknownSSRC: UInt64 = 0
     package var droppedInMalformed: UInt64 = 0
     package var droppedInRateLimited: UInt64 = 0
+    /// RTCP of which nothing was read: see `Overload`.
+    package var feedbackShed: UInt64 = 0
     /// From an address that ICE has not authenticated.
     package var droppedInUnknownSource: UInt64 = 0
     package var droppedOutLayer: UInt64 = 0

@@ -42,6 +42,8 @@ struct Session: ~Copyable {
 
     /// When an authentic RTP or RTCP packet came.
     var lastMedia = Instant.zero
+    /// Where the worker is overloaded: when it reads RTCP of this session again.
+    var nextFeedback = Instant.zero
     /// Addresses that the router's table holds for this session.
     var addresses: [TransportAddress] = []
 

@@ -145,6 +145,10 @@ package enum MetricDefinitions {
             labels: [direction, kind]
         ),
         .counter(
+            "sluice_feedback_shed_total",
+            "RTCP datagrams that a media worker left unread because it was overloaded."
+        ),
+        .counter(
             "sluice_rtp_dropped_packets_total",
             "RTP packets that were not forwarded or not accepted, by reason.",
             labels: [

@@ -62,6 +62,7 @@ enum MediaMetrics {
                     dropped(counters.droppedOutSendError, "out", "sendError"),
                 ]
             ),
+            MetricFamily("sluice_feedback_shed_total", [sample(counters.feedbackShed)]),
             MetricFamily(
                 "sluice_rtp_lost_packets_total",
                 [

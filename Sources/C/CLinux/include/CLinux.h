@@ -23,6 +23,11 @@ int64_t cl_realtime_nanoseconds(void);
 
 /// A non-blocking UDP socket bound to `address`; IPv6 sockets take IPv6 only.
 int cl_udp_socket(const cl_address *address, int receive_buffer_bytes, int send_buffer_bytes);
+/// Two of them at one address: RTP comes to the one that is returned, and everything else to `control`, so that neither
+/// fills the other's buffer. Where the kernel cannot tell them apart, `control` is -1 and all comes to the first.
+int cl_udp_sockets(
+    const cl_address *address, int receive_buffer_bytes, int control_buffer_bytes, int send_buffer_bytes, int *control
+);
 /// What the kernel granted; it doubles what was asked and cuts it at net.core.rmem_max.
 int cl_socket_receive_buffer(int fd);
 /// Lets cl_receive_mark know the ECN bits of what comes on a socket. Returns 0 or a negative errno.

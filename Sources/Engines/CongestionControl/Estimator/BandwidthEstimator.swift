@@ -98,6 +98,9 @@ import RTP
         self.refreshEstimate(at: now)
     }
 
+    /// Feedback may have come, and was not read: that none is handed in says nothing of the path.
+    package mutating func feedbackLeftUnread(at now: Instant) { self.core.silence.beginAnew(at: now) }
+
     /// Everything that happens by itself: silence, timeouts, probes that fall due.
     package mutating func advance(to now: Instant) {
         guard now >= self.nextDeadline else { return }

@@ -33,6 +33,11 @@ struct FeedbackSilence: Sendable, BitwiseCopyable {
         return self.before
     }
 
+    /// Whatever was not heard until now may have been said.
+    mutating func beginAnew(at now: Instant) {
+        if self.unansweredSince != nil { self.unansweredSince = now }
+    }
+
     /// When there has been no answer for too long; `distantFuture` while none is due.
     func deadline(roundTripTime: Nanoseconds) -> Instant {
         self.unansweredSince.map { $0 + Self.patience + roundTripTime * 2 } ?? .distantFuture

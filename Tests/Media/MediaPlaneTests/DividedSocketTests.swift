@@ -1,0 +1,54 @@
+import Basics
+import CLinux
+import Testing
+
+@testable import MediaPlane
+
+/// Real sockets on loopback: the kernel runs the program that divides media from the rest.
+@Suite struct DividedSocketTests {
+    private static let loopback = [
+        TransportAddress(ipv4: 0x7F00_0001, port: 0), TransportAddress(high: 0, low: 1, port: 0),
+    ]
+
+    private struct NoMemory: Error {}
+
+    /// The first two bytes of each datagram that is there, in order of size.
+    private static func read(_ descriptor: CInt) throws -> [Int] {
+        guard let batch = ReceiveBatch() else { throw NoMemory() }
+        var numbers: [Int] = []
+        for index in 0..<batch.read(descriptor) {
+            guard let bytes = batch.bytes(index) else { continue }
+            numbers.append(Int(bytes[0]) << 8 | Int(bytes[1]))
+        }
+        return numbers.sorted()
+    }
+
+    @Test(arguments: Self.loopback) func `RTP comes to one socket and all else to the other`(
+        at address: TransportAddress
+    ) throws {
+        let socket = try UDPSocket(binding: address)
+        let control = try #require(socket.controlDescriptor)
+        #expect(cl_socket_local_port(control) == CInt(socket.address.port))
+        let media = [0x8000, 0x8060, 0x80BF, 0x80E0, 0x80FF, 0x906F, 0xBFBF]
+        // STUN, DTLS, TURN's channels, RTCP up to the edges of RFC 5761 §4, and what nobody has use for.
+        let others = [0x0001, 0x0101, 0x14FE, 0x3FFE, 0x4000, 0x4060, 0x80C0, 0x80C8, 0x80DF, 0x81CD, 0xC060]
+        for datagram in media + others {
+            // Each from an address of its own: the kernel hands none over together with another.
+            let sender = try UDPSocket(binding: address)
+            guard var queue = EgressQueue(descriptors: [sender.descriptor]) else { throw NoMemory() }
+            queue.send([UInt8(datagram >> 8), UInt8(datagram & 0xFF), 0, 0], to: socket.address, socket: 0)
+            queue.flush()
+        }
+        #expect(try Self.read(socket.descriptor) == media)
+        #expect(try Self.read(control) == others)
+    }
+
+    @Test(arguments: Self.loopback) func `an address in use is not shared with whoever has it`(
+        at address: TransportAddress
+    ) throws {
+        let first = try UDPSocket(binding: address)
+        #expect(throws: MediaPlaneError.bindFailed(first.address, errno: 98)) {
+            _ = try UDPSocket(binding: first.address)
+        }
+    }
+}
