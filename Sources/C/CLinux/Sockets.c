@@ -46,13 +46,13 @@ static int udp_socket(const cl_address *address, int receive_buffer_bytes, int s
     return fd;
 }
 
-// The number of the socket, in the order in which they were bound, for a datagram: RTP has 0, all else 1. The second byte
-// of RTCP is 192 to 223 (RFC 5761 section 4). What is too short for that has 0: the kernel ends the program there.
+// The number of the socket, in the order in which they were bound, for a datagram: RTCP has 1, all else 0. Its second byte is
+// 192 to 223 (RFC 5761 section 4). What is too short for that has 0: the kernel ends the program there.
 static int divide(int fd) {
     struct sock_filter program[] = {
         BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
         BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xC0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x80, 0, 4),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x80, 0, 3),
         BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 1),
         BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 192, 0, 1),
         BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 224, 0, 1),
@@ -68,9 +68,9 @@ int cl_udp_socket(const cl_address *address, int receive_buffer_bytes, int send_
 }
 
 int cl_udp_sockets(
-    const cl_address *address, int receive_buffer_bytes, int control_buffer_bytes, int send_buffer_bytes, int *control
+    const cl_address *address, int receive_buffer_bytes, int rtcp_buffer_bytes, int send_buffer_bytes, int *rtcp
 ) {
-    *control = -1;
+    *rtcp = -1;
     // Alone first: sockets that share would also share with those of another server that was started by mistake.
     int alone = udp_socket(address, receive_buffer_bytes, send_buffer_bytes, 0);
     if (alone < 0) return alone;
@@ -81,9 +81,9 @@ int cl_udp_sockets(
     close(alone);
     int media = udp_socket(&given, receive_buffer_bytes, send_buffer_bytes, 1);
     if (media >= 0) {
-        int other = udp_socket(&given, control_buffer_bytes, send_buffer_bytes, 1);
+        int other = udp_socket(&given, rtcp_buffer_bytes, send_buffer_bytes, 1);
         if (other >= 0 && divide(media) == 0) {
-            *control = other;
+            *rtcp = other;
             return media;
         }
         if (other >= 0) close(other);

@@ -18,11 +18,11 @@ package actor MediaWorker: MediaWorkerControl {
     /// leave those who join behind for ever.
     private static let shareOfJobs: Int64 = 4
     private static let mostForJobs = Nanoseconds.milliseconds(5)
-    /// What epoll tells a socket's two descriptors apart by: that of media has the socket's number.
-    private static let firstControlTag = 32
+    /// What epoll tells a socket's two descriptors apart by: the first has the socket's number.
+    private static let firstRTCPTag = 32
     private static let wakeTag = 64
-    /// Of what is not media, in a turn of the loop; media is read first, until there is none.
-    private static let mostControlBatches = 4
+    /// That are read of a descriptor in a turn of the loop, so that timers and the other sockets get their turn.
+    private static let mostBatches = 16
 
     private let executor: WorkerExecutor
     private let sockets: [UDPSocket]
@@ -64,7 +64,7 @@ package actor MediaWorker: MediaWorkerControl {
         let wake = mailboxes[index].wake
         var sources = sockets.enumerated().map { ($0.offset, $0.element.descriptor) }
         for (index, socket) in sockets.enumerated() {
-            if let control = socket.controlDescriptor { sources.append((Self.firstControlTag + index, control)) }
+            if let rtcp = socket.rtcpDescriptor { sources.append((Self.firstRTCPTag + index, rtcp)) }
         }
         sources.append((Self.wakeTag, wake.descriptor))
         for (tag, descriptor) in sources {
@@ -261,8 +261,8 @@ package actor MediaWorker: MediaWorkerControl {
             if tag == Self.wakeTag { self.mailbox.wake.drain() }
         }
         for position in 0..<Int(max(0, ready)) {
-            let socket = Int(truncatingIfNeeded: tags[position]) - Self.firstControlTag
-            if self.sockets.indices.contains(socket) { self.readControl(socket: socket, at: &now) }
+            let socket = Int(truncatingIfNeeded: tags[position]) - Self.firstRTCPTag
+            if self.sockets.indices.contains(socket) { self.readRTCP(socket: socket, at: &now) }
         }
         self.takeCrossings(at: &now)
         // What was read may have taken long, and what leaves now bears this time.
@@ -311,9 +311,9 @@ package actor MediaWorker: MediaWorkerControl {
         return others
     }
 
-    /// Reads a socket until it is empty, at most 16 batches, so that timers and the other sockets get their turn.
+    /// Reads a socket until it is empty, within `mostBatches`.
     private func read(socket: Int, at now: inout Instant) {
-        for _ in 0..<16 {
+        for _ in 0..<Self.mostBatches {
             let count = self.receiver.read(self.sockets[socket].descriptor)
             guard count > 0 else { return }
             now = Self.now()
@@ -335,10 +335,10 @@ package actor MediaWorker: MediaWorkerControl {
         }
     }
 
-    /// Reads what a socket has besides media, as far as there is time for it.
-    private func readControl(socket: Int, at now: inout Instant) {
-        guard let descriptor = self.sockets[socket].controlDescriptor else { return }
-        for _ in 0..<Self.mostControlBatches {
+    /// Reads the RTCP of a socket, after what else it has.
+    private func readRTCP(socket: Int, at now: inout Instant) {
+        guard let descriptor = self.sockets[socket].rtcpDescriptor else { return }
+        for _ in 0..<Self.mostBatches {
             let count = self.receiver.read(descriptor)
             guard count > 0 else { return }
             now = Self.now()

@@ -1,16 +1,16 @@
 package import Basics
 import CLinux
 
-/// A bound, non-blocking UDP socket, closed exactly once; or two at one address, one of which takes RTP, and the other all
-/// else.
+/// A bound, non-blocking UDP socket, closed exactly once; or two at one address, of which the second takes RTCP.
 ///
-/// A worker that has more to do than it can then loses feedback and requests, which come again, and no media: each lost
-/// packet of a publisher would be asked for by all its subscribers, again and again, and leave even less time.
+/// Subscribers' feedback and requests are most of what comes to a worker. One that has more to do than it can then loses
+/// those, which come again, and no media: each lost packet of a publisher would be asked for by all its subscribers, again
+/// and again, and leave even less time. Nor does it lose checks of ICE, without which sessions end.
 final class UDPSocket: Sendable {
-    /// Of RTP, and for sending.
+    /// For sending too.
     let descriptor: CInt
-    /// Of STUN, DTLS and RTCP; `nil` = `descriptor` has these too.
-    let controlDescriptor: CInt?
+    /// `nil` = `descriptor` has RTCP too.
+    let rtcpDescriptor: CInt?
     let address: TransportAddress
     let receiveBufferByteCount: Int
     let sendBufferByteCount: Int
@@ -18,21 +18,21 @@ final class UDPSocket: Sendable {
     /// Asked for; the kernel cuts it at `net.core.rmem_max`. At 10,000 packets a second 4 MiB are about 0.3 s.
     private static let bufferByteCount: CInt = 4 << 20
     /// What lies for long is of no use: the kernel counts a small datagram as about 1 kB, of which it doubles what is asked.
-    private static let controlBufferByteCount: CInt = 1 << 20
+    private static let rtcpBufferByteCount: CInt = 1 << 20
 
     init(binding address: TransportAddress) throws(MediaPlaneError) {
         var native = cl_address(high: address.high, low: address.low, scope: address.scope, port: address.port)
-        var control: CInt = -1
+        var rtcp: CInt = -1
         let descriptor = unsafe cl_udp_sockets(
             &native,
             Self.bufferByteCount,
-            Self.controlBufferByteCount,
+            Self.rtcpBufferByteCount,
             Self.bufferByteCount,
-            &control
+            &rtcp
         )
         guard descriptor >= 0 else { throw .bindFailed(address, errno: -descriptor) }
         self.descriptor = descriptor
-        self.controlDescriptor = control >= 0 ? control : nil
+        self.rtcpDescriptor = rtcp >= 0 ? rtcp : nil
         let port = UInt16(truncatingIfNeeded: cl_socket_local_port(descriptor))
         self.address = address.withPort(port)
         self.receiveBufferByteCount = Int(cl_socket_receive_buffer(descriptor))
@@ -41,7 +41,7 @@ final class UDPSocket: Sendable {
 
     deinit {
         _ = cl_close(self.descriptor)
-        if let controlDescriptor { _ = cl_close(controlDescriptor) }
+        if let rtcpDescriptor { _ = cl_close(rtcpDescriptor) }
     }
 
     /// From now on the kernel tells with which ECN bits datagrams come; where it cannot, all are `notCapable`.

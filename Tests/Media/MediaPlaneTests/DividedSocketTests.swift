@@ -4,7 +4,7 @@ import Testing
 
 @testable import MediaPlane
 
-/// Real sockets on loopback: the kernel runs the program that divides media from the rest.
+/// Real sockets on loopback: the kernel runs the program that divides RTCP from the rest.
 @Suite struct DividedSocketTests {
     private static let loopback = [
         TransportAddress(ipv4: 0x7F00_0001, port: 0), TransportAddress(high: 0, low: 1, port: 0),
@@ -23,16 +23,18 @@ import Testing
         return numbers.sorted()
     }
 
-    @Test(arguments: Self.loopback) func `RTP comes to one socket and all else to the other`(
+    @Test(arguments: Self.loopback) func `RTCP comes to a socket of its own`(
         at address: TransportAddress
     ) throws {
         let socket = try UDPSocket(binding: address)
-        let control = try #require(socket.controlDescriptor)
-        #expect(cl_socket_local_port(control) == CInt(socket.address.port))
-        let media = [0x8000, 0x8060, 0x80BF, 0x80E0, 0x80FF, 0x906F, 0xBFBF]
-        // STUN, DTLS, TURN's channels, RTCP up to the edges of RFC 5761 §4, and what nobody has use for.
-        let others = [0x0001, 0x0101, 0x14FE, 0x3FFE, 0x4000, 0x4060, 0x80C0, 0x80C8, 0x80DF, 0x81CD, 0xC060]
-        for datagram in media + others {
+        let rtcp = try #require(socket.rtcpDescriptor)
+        #expect(cl_socket_local_port(rtcp) == CInt(socket.address.port))
+        // STUN, DTLS, TURN's channels, RTP around the edges of RFC 5761 §4, and what nobody has use for.
+        let media = [
+            0x0001, 0x0101, 0x14FE, 0x3FFE, 0x4000, 0x40C8, 0x8000, 0x8060, 0x80BF, 0x80E0, 0x80FF, 0x906F, 0xC0C8,
+        ]
+        let reports = [0x80C0, 0x80C8, 0x80DF, 0x81CD, 0xBFC9]
+        for datagram in media + reports {
             // Each from an address of its own: the kernel hands none over together with another.
             let sender = try UDPSocket(binding: address)
             guard var queue = EgressQueue(descriptors: [sender.descriptor]) else { throw NoMemory() }
@@ -40,7 +42,7 @@ import Testing
             queue.flush()
         }
         #expect(try Self.read(socket.descriptor) == media)
-        #expect(try Self.read(control) == others)
+        #expect(try Self.read(rtcp) == reports)
     }
 
     @Test(arguments: Self.loopback) func `an address in use is not shared with whoever has it`(

@@ -23,10 +23,10 @@ int64_t cl_realtime_nanoseconds(void);
 
 /// A non-blocking UDP socket bound to `address`; IPv6 sockets take IPv6 only.
 int cl_udp_socket(const cl_address *address, int receive_buffer_bytes, int send_buffer_bytes);
-/// Two of them at one address: RTP comes to the one that is returned, and everything else to `control`, so that neither
-/// fills the other's buffer. Where the kernel cannot tell them apart, `control` is -1 and all comes to the first.
+/// Two of them at one address: RTCP comes to `rtcp`, and everything else to the one that is returned, so that the one does
+/// not fill the other's buffer. Where the kernel cannot tell them apart, `rtcp` is -1 and all comes to the first.
 int cl_udp_sockets(
-    const cl_address *address, int receive_buffer_bytes, int control_buffer_bytes, int send_buffer_bytes, int *control
+    const cl_address *address, int receive_buffer_bytes, int rtcp_buffer_bytes, int send_buffer_bytes, int *rtcp
 );
 /// What the kernel granted; it doubles what was asked and cuts it at net.core.rmem_max.
 int cl_socket_receive_buffer(int fd);
