@@ -71,25 +71,21 @@ int cl_udp_sockets(
     const cl_address *address, int receive_buffer_bytes, int rtcp_buffer_bytes, int send_buffer_bytes, int *rtcp
 ) {
     *rtcp = -1;
-    // Alone first: sockets that share would also share with those of another server that was started by mistake.
-    int alone = udp_socket(address, receive_buffer_bytes, send_buffer_bytes, 0);
-    if (alone < 0) return alone;
+    // Alone first, and shared when it is ours: another server that was started by mistake fails here.
+    int first = udp_socket(address, receive_buffer_bytes, send_buffer_bytes, 0);
+    if (first < 0) return first;
+    int on = 1, off = 0, port = cl_socket_local_port(first);
+    if (port < 0 || setsockopt(first, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0) return first;
     cl_address given = *address;
-    int port = cl_socket_local_port(alone);
-    if (port < 0) return alone;
     given.port = (uint16_t)port;
-    close(alone);
-    int media = udp_socket(&given, receive_buffer_bytes, send_buffer_bytes, 1);
-    if (media >= 0) {
-        int other = udp_socket(&given, rtcp_buffer_bytes, send_buffer_bytes, 1);
-        if (other >= 0 && divide(media) == 0) {
-            *rtcp = other;
-            return media;
-        }
-        if (other >= 0) close(other);
-        close(media);
+    int second = udp_socket(&given, rtcp_buffer_bytes, send_buffer_bytes, 1);
+    if (second >= 0 && divide(first) == 0) {
+        *rtcp = second;
+        return first;
     }
-    return udp_socket(&given, receive_buffer_bytes, send_buffer_bytes, 0);
+    if (second >= 0) close(second);
+    setsockopt(first, SOL_SOCKET, SO_REUSEPORT, &off, sizeof off);
+    return first;
 }
 
 void cl_receive_apart(int fd) {

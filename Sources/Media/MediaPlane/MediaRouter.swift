@@ -83,7 +83,9 @@ package struct MediaRouter: ~Copyable {
     var hasAudioActivity = false
     var nextAudioActivity = Instant.zero
     var crossings = Crossings()
+    /// Of whatever comes, and of media.
     var overload = Overload()
+    var mediaOverload = Overload()
 
     /// - Parameters:
     ///   - egress: where datagrams go.

@@ -238,7 +238,7 @@ package actor MediaWorker: MediaWorkerControl {
     /// - Returns: how long jobs may take before the next one; `nil` when there is to be none.
     private func turn(hasMoreJobs: Bool) -> Nanoseconds? {
         guard !self.isStopping else { return nil }
-        var tags = InlineArray<16, UInt64>(repeating: 0)
+        var tags = InlineArray<32, UInt64>(repeating: 0)
         var now = Self.now()
         let deadline = self.router.nextDeadline() ?? .distantFuture
         if !self.hasMoreCrossings, !hasMoreJobs, let earliest = self.batchWait.earliestTurn(at: now) {
@@ -318,7 +318,7 @@ package actor MediaWorker: MediaWorkerControl {
             guard count > 0 else { return }
             now = Self.now()
             let received = now
-            self.noteWait(at: now)
+            self.noteWait(isRTCP: false, at: now)
             // Media first, so that it is forwarded together; feedback and the like would divide it.
             self.router.beginBatch()
             var others = self.handle(0..<count, socket: socket, isMedia: true, at: now)
@@ -342,7 +342,8 @@ package actor MediaWorker: MediaWorkerControl {
             let count = self.receiver.read(descriptor)
             guard count > 0 else { return }
             now = Self.now()
-            self.noteWait(at: now)
+            self.noteWait(isRTCP: true, at: now)
+            // The kernel has put together what one sender sent at once before it divides: the first of them decides.
             let others = self.handle(0..<count, socket: socket, isMedia: true, at: now)
             self.mediaCount += count - others
             _ = self.handle(0..<count, socket: socket, isMedia: false, at: now)
@@ -353,10 +354,10 @@ package actor MediaWorker: MediaWorkerControl {
     }
 
     /// Of the batch that was read last.
-    private func noteWait(at now: Instant) {
-        let wait = now - self.receiver.arrival(0, now: now)
+    private func noteWait(isRTCP: Bool, at now: Instant) {
+        let wait = self.receiver.wait(now: now)
         self.statistics.read(wait: wait)
-        self.router.noteSocketWait(wait, at: now)
+        self.router.noteSocketWait(wait, isRTCP: isRTCP, at: now)
     }
 
     /// Waits for the rest of frames that have begun to come, where that pays. Returns how many datagrams there are then.

@@ -5,12 +5,14 @@ import CongestionControl
 ///
 /// Feedback is most of what comes, and the first thing to leave: it tells of late feedback then rather than of paths, and
 /// what is asked for in it is asked for again. Video does not wait in pacers either, which costs four times what packets
-/// cost that leave together; a worker that has fallen behind would never catch up.
+/// cost that leave together; a worker that has fallen behind would never catch up. That is for where media waits too: whoever
+/// floods a worker with RTCP is not to change what others are sent.
 struct Overload: Sendable, BitwiseCopyable {
     /// What the oldest datagram of a read may have lain there.
     static let longestWait = Nanoseconds.milliseconds(50)
-    /// For so long they have to: after a pause of the thread, those of a few reads have.
-    static let leastDuration = Nanoseconds.milliseconds(100)
+    /// They have to lie longer for so long, again and again, which a few pauses of the thread are not.
+    static let leastDuration = Nanoseconds.milliseconds(200)
+    static let longestGap = Nanoseconds.milliseconds(150)
     /// From the last of them on.
     static let memory = Nanoseconds.milliseconds(500)
     /// Of each session, one datagram of feedback in so long is read.
@@ -24,7 +26,7 @@ struct Overload: Sendable, BitwiseCopyable {
 
     mutating func note(wait: Nanoseconds, at now: Instant) {
         guard wait > Self.longestWait else { return }
-        if self.last.map({ now - $0 > Self.memory }) ?? true { self.begin = now }
+        if self.last.map({ now - $0 > Self.longestGap }) ?? true { self.begin = now }
         self.last = now
         if now - self.begin >= Self.leastDuration { self.end = now + Self.memory }
     }
@@ -33,9 +35,12 @@ struct Overload: Sendable, BitwiseCopyable {
 }
 
 extension MediaRouter {
-    /// - Parameter wait: how long the oldest datagram of a read had lain in the socket's buffer.
-    package mutating func noteSocketWait(_ wait: Nanoseconds, at now: Instant) {
+    /// - Parameters:
+    ///   - wait: how long the oldest datagram of a read had lain in the socket's buffer.
+    ///   - isRTCP: there was nothing else in it.
+    package mutating func noteSocketWait(_ wait: Nanoseconds, isRTCP: Bool, at now: Instant) {
         self.overload.note(wait: wait, at: now)
+        if !isRTCP { self.mediaOverload.note(wait: wait, at: now) }
     }
 
     /// Whether RTCP of a session is left unread. It is not authenticated yet, and changes nothing but the session's turn.
@@ -52,6 +57,6 @@ extension MediaRouter {
     /// The pacer's rate for an estimate.
     func pacingRate(_ estimate: BandwidthEstimate, _ bandwidth: BandwidthPointer, at now: Instant) -> Bitrate {
         let own = unsafe max(estimate.pacingRate, bandwidth.pointee.pacingFloor)
-        return self.overload.isOn(at: now) ? max(own, Overload.pacingRate) : own
+        return self.mediaOverload.isOn(at: now) ? max(own, Overload.pacingRate) : own
     }
 }

@@ -51,6 +51,12 @@ struct ReceiveBatch: ~Copyable {
         return time <= now && now - time < .seconds(2) ? time : now
     }
 
+    /// How long the first datagram had lain in the socket's buffer; 0 where the kernel does not say, at most 2 s.
+    borrowing func wait(now: Instant) -> Nanoseconds {
+        let time = unsafe cl_receive_time(self.batch, 0)
+        return time > 0 ? min(max(now - Instant(nanoseconds: time), .zero), .seconds(2)) : .zero
+    }
+
     /// The ECN bits that the datagram came with; `notCapable` until `UDPSocket.receiveMarks`.
     borrowing func mark(_ index: Int) -> ECNMark {
         let bits = unsafe cl_receive_mark(self.batch, CInt(truncatingIfNeeded: index))

@@ -45,7 +45,10 @@ final class UDPSocket: Sendable {
     }
 
     /// From now on the kernel tells with which ECN bits datagrams come; where it cannot, all are `notCapable`.
-    func receiveMarks() { _ = cl_receive_marks(self.descriptor) }
+    func receiveMarks() {
+        _ = cl_receive_marks(self.descriptor)
+        if let rtcpDescriptor { _ = cl_receive_marks(rtcpDescriptor) }
+    }
 
     /// The addresses of this machine's interfaces, without link-local ones, which no answer may carry (RFC 8445 §5.1.1.1).
     static func interfaceAddresses() -> [TransportAddress] {

@@ -99,7 +99,11 @@ import RTP
     }
 
     /// Feedback may have come, and was not read: that none is handed in says nothing of the path.
-    package mutating func feedbackLeftUnread(at now: Instant) { self.core.silence.beginAnew(at: now) }
+    package mutating func feedbackLeftUnread(at now: Instant) {
+        self.core.silence.beginAnew(at: now)
+        self.core.backoff.beginAnew(at: now)
+        self.core.absence.restart()
+    }
 
     /// Everything that happens by itself: silence, timeouts, probes that fall due.
     package mutating func advance(to now: Instant) {

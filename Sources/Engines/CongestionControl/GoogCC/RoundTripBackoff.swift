@@ -20,6 +20,11 @@ struct RoundTripBackoff: Sendable, BitwiseCopyable {
         if !self.isOverLimit { self.ceiling = nil }
     }
 
+    /// Whatever was not heard until now may have been said.
+    mutating func beginAnew(at now: Instant) {
+        if self.propagationAt != nil { self.propagationAt = now }
+    }
+
     /// The round trip if the answer came with the last packet sent.
     var corrected: Nanoseconds {
         guard let propagation = self.propagation, let at = self.propagationAt, let sent = self.lastSentAt else {
