@@ -15,6 +15,8 @@ from pathlib import Path
 
 import aiohttp
 
+import machine
+
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome") or "chromium"
 FIREFOX = os.environ.get("FIREFOX") or shutil.which("firefox-esr") or shutil.which("firefox") or "firefox-esr"
 
@@ -25,8 +27,7 @@ CHROMIUM_FLAGS = [
     # A background tab is throttled otherwise, and a call is not.
     "--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows",
     "--disable-renderer-backgrounding",
-    # The fake camera has 20 frames per second unless it is told otherwise.
-    "--use-fake-device-for-media-stream=device-count=1,fps=30", "--use-fake-ui-for-media-stream",
+    "--use-fake-ui-for-media-stream",
     "--autoplay-policy=no-user-gesture-required", "--allow-loopback-in-peer-connection",
 ]
 
@@ -199,7 +200,9 @@ class Chromium(Browser):
     async def _start(self):
         self.contexts = []
         await self._spawn(
-            CHROMIUM, *CHROMIUM_FLAGS, f"--user-data-dir={self.profile}", "about:blank",
+            CHROMIUM, *CHROMIUM_FLAGS, f"--user-data-dir={self.profile}",
+            # The fake camera has 20 frames per second unless it is told otherwise.
+            f"--use-fake-device-for-media-stream=device-count=1,fps={machine.frame_rate}", "about:blank",
             stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
         )
         port_file = Path(self.profile) / "DevToolsActivePort"
@@ -286,9 +289,8 @@ class Firefox(Browser):
     environment = {"MOZ_HEADLESS": "1"}
 
     async def _start(self):
-        lines = [
-            f"user_pref({json.dumps(key)}, {json.dumps(value)});\n" for key, value in FIREFOX_PREFERENCES.items()
-        ]
+        preferences = {**FIREFOX_PREFERENCES, "media.navigator.video.default_fps": machine.frame_rate}
+        lines = [f"user_pref({json.dumps(key)}, {json.dumps(value)});\n" for key, value in preferences.items()]
         (Path(self.profile) / "user.js").write_text("".join(lines))
         await self._spawn(
             FIREFOX, "--headless", "--no-remote", "--profile", self.profile, "--remote-debugging-port", "0",

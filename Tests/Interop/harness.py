@@ -7,6 +7,7 @@ import shutil
 import time
 from pathlib import Path
 
+import machine
 from browsers import Chromium, Firefox
 from emulation import Link
 from server import Server
@@ -19,8 +20,6 @@ ROOMS_SCRIPT = (HERE / "rooms.js").read_text()
 GOAL_SECONDS = 2.0
 #: What a busy machine of the continuous integration may take.
 LIMIT_SECONDS = 5.0
-#: Of the 30 that the fake camera makes.
-LEAST_FRAMES_PER_SECOND = 20
 
 SCENARIOS = []
 
@@ -160,17 +159,21 @@ def cpu_pressure():
     return int(fields[-1].removeprefix("total=")) / 1e6
 
 
-def assert_no_freezes(run, name, start, entry, elapsed, pressure):
-    """A machine that is saturated by others freezes pictures by itself: then two short ones are told, not failed."""
+def assert_no_freezes(run, name, start, entry, elapsed, pressure, times):
+    """A machine that is saturated, or whose host gives its processors to others, freezes pictures by itself: then short
+    freezes are told, not failed."""
     if entry.get("freezeCount") is None:
         return
     freezes = entry["freezeCount"] - start["freezeCount"]
     if freezes == 0:
         return
     seconds = (entry.get("totalFreezesDuration") or 0) - (start.get("totalFreezesDuration") or 0)
-    waiting = None if pressure is None else (cpu_pressure() - pressure) / elapsed
-    text = f"{name}: {freezes} freezes, {seconds:.2f} s of {elapsed:.0f} s, processors short {waiting or 0:.0%} of the time"
-    assert waiting is not None and waiting > 0.8 and freezes <= 2 and seconds < 1, f"{text}; {entry}"
+    waiting = 0 if pressure is None else (cpu_pressure() - pressure) / elapsed
+    stolen = machine.stolen_since(times)
+    text = (f"{name}: {freezes} freezes, {seconds:.2f} s of {elapsed:.0f} s, processors short {waiting:.0%} of the time, "
+            f"the host took {stolen:.0%} of theirs")
+    is_excused = waiting > 0.8 and freezes <= 2 and seconds < 1 or stolen >= machine.SHORT and seconds < 0.2 * elapsed
+    assert is_excused, f"{text}; {entry}"
     run.fact(f"TOLERATED {text}")
 
 
@@ -189,13 +192,14 @@ async def has_flowing(page, key=None, timeout=10, kinds=("audio", "video")):
         await asyncio.sleep(0.1)
 
 
-async def watch(run, page, key=None, seconds=20, warm_up=1.5, least=LEAST_FRAMES_PER_SECOND):
+async def watch(run, page, key=None, seconds=20, warm_up=1.5):
     """Media that arrives goes on arriving: frames, sound in each second, no freeze, no loss."""
+    least = machine.least_frame_rate()
     name = page.browser.name
     await has_flowing(page, key)
     await asyncio.sleep(warm_up)
     samples = [await numbers(page, key)]
-    pressure = cpu_pressure()
+    pressure, times = cpu_pressure(), machine.times()
     started = time.monotonic()
     while time.monotonic() - started < seconds:
         await asyncio.sleep(1)
@@ -223,7 +227,7 @@ async def watch(run, page, key=None, seconds=20, warm_up=1.5, least=LEAST_FRAMES
         text = f"{name} decoded {rate:.1f} fps of {entry['frameWidth']}x{entry['frameHeight']} {entry['codec'] or ''}"
         run.fact(text.strip())
         assert rate > least, f"{name}: {rate:.1f} frames per second over {elapsed:.0f} s; {entry}"
-        assert_no_freezes(run, name, start, entry, elapsed, pressure)
+        assert_no_freezes(run, name, start, entry, elapsed, pressure, times)
     assert seen == {"audio", "video"}, f"{name}: only {seen} came all the time"
     return samples
 

@@ -65,6 +65,8 @@ window.rooms ??= (() => {
         element.autoplay = true;
         element.playsInline = true;
         element.muted = track.kind === "video";
+        // Painting it is a third of what such a page costs without a graphics card.
+        element.style.width = "160px";
         element.srcObject = new MediaStream([track]);
         document.body.prepend(element);
         element.play().catch(() => {});
@@ -114,6 +116,7 @@ window.rooms ??= (() => {
         }
         timings.join = clock();
         await room.join();
+        await window.interop.keepResolution(room.peerConnection);
         return room.localParticipant.id;
     }
 

@@ -10,6 +10,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSession
 from aiortc.mediastreams import AudioStreamTrack
 from av import AudioFrame, VideoFrame
 
+import machine
 from harness import LIMIT_SECONDS, assert_quiet, scenario, watch
 from server import own_address
 
@@ -101,10 +102,11 @@ async def waiting_player(run):
 
 
 class Bars(VideoStreamTrack):
-    """Moving bars, 640x360, 30 frames per second."""
+    """Moving bars, 640x360; 30 frames per second, or 15 on a slow machine."""
 
     async def recv(self):
-        pts, time_base = await self.next_timestamp()
+        for _ in range(30 // machine.frame_rate):
+            pts, time_base = await self.next_timestamp()
         count = pts * 30 // 90_000
         luma = numpy.tile((numpy.arange(640) + 8 * count) % 256, (360, 1)).astype(numpy.uint8)
         chroma = numpy.full((180, 640), 90 + count % 60, dtype=numpy.uint8)
@@ -199,7 +201,7 @@ async def count_decoded(run, counts, seconds=10):
     await asyncio.sleep(seconds)
     rates = {kind: (counts[kind] - before[kind]) / seconds for kind in ("audio", "video")}
     run.fact(f"aiortc decoded {rates['video']:.1f} fps of {counts['size']}, {rates['audio']:.0f} sounds per second")
-    assert rates["video"] > 20, f"{rates['video']:.1f} frames per second"
+    assert rates["video"] > machine.least_frame_rate(), f"{rates['video']:.1f} frames per second"
     assert rates["audio"] > 45, f"{rates['audio']:.1f} sounds of 20 ms per second"
 
 

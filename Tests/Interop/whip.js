@@ -41,7 +41,18 @@ window.interop ??= (() => {
             const transceiver = pc.addTransceiver(track, init);
             if (track.kind === "video") preferCodec(transceiver, RTCRtpSender, codec);
         }
-        return open(pc, path, { stream });
+        const session = await open(pc, path, { stream });
+        await keepResolution(pc);
+        return session;
+    }
+
+    /** A machine that is short of processor time gets fewer frames, not a smaller picture: what is judged is the choice of
+     *  the server among layers that are there. */
+    async function keepResolution(pc) {
+        for (const sender of pc.getSenders()) {
+            if (sender.track?.kind !== "video") continue;
+            await sender.setParameters({ ...sender.getParameters(), degradationPreference: "maintain-resolution" });
+        }
     }
 
     async function play(path, { codec } = {}) {
@@ -112,5 +123,5 @@ window.interop ??= (() => {
             ice: pc.iceConnectionState, inbound, outbound };
     }
 
-    return { publish, play, close, numbers, sendKeyFrame, sessions };
+    return { publish, play, close, numbers, sendKeyFrame, keepResolution, sessions };
 })();

@@ -17,7 +17,7 @@ struct LoopStatistics {
 
     mutating func socketDropped(_ count: UInt32, socket: Int) {
         guard socket < 32 else { return }
-        // Only growth counts: a batch without the control message leaves another socket's count in place.
+        // Only growth counts: a batch in which the kernel says nothing has 0.
         if count > self.overflow[socket] {
             self.dropped &+= UInt64(count - self.overflow[socket])
             self.overflow[socket] = count

@@ -45,6 +45,26 @@ import Testing
         #expect(try Self.read(rtcp) == reports)
     }
 
+    @Test func `how long a datagram has lain is what the kernel says, within what can be`() throws {
+        let (sender, receiver) = (try UDPSocket(binding: Self.loopback[0]), try UDPSocket(binding: Self.loopback[0]))
+        guard let batch = ReceiveBatch(), var queue = EgressQueue(descriptors: [sender.descriptor]) else {
+            throw NoMemory()
+        }
+        let before = Instant(nanoseconds: cl_monotonic_nanoseconds())
+        queue.send([0x80, 96, 0, 0], to: receiver.address, socket: 0)
+        queue.flush()
+        // On loopback what is sent is there.
+        try #require(batch.read(receiver.descriptor) == 1)
+        let after = Instant(nanoseconds: cl_monotonic_nanoseconds())
+        let later = after + .milliseconds(900)
+        let wait = batch.wait(now: later)
+        // The kernel's clock is another: who is interrupted between reading the two is off by that.
+        #expect(wait >= .milliseconds(700) && wait <= later - before + .milliseconds(200))
+        #expect(batch.wait(now: later + .milliseconds(100)) == wait + .milliseconds(100))
+        #expect(batch.wait(now: after + .seconds(60)) == .seconds(2))
+        #expect(batch.wait(now: .zero) == .zero, "a clock behind the kernel's")
+    }
+
     @Test(arguments: Self.loopback) func `an address in use is not shared with whoever has it`(
         at address: TransportAddress
     ) throws {

@@ -1,0 +1,59 @@
+"""What this machine can give to browsers that encode and paint without a graphics card, and what others took from it."""
+import multiprocessing
+import os
+import time
+from pathlib import Path
+
+#: Seconds that `_work` may take with every processor busy, for 30 pictures per second. At this limit four pages with
+#: 720 lines use 85 % of two processors.
+QUICK = 0.25
+#: Of the time, that a host gave to others: from here on a failure may well be its own.
+SHORT = 0.05
+
+#: Pictures per second that cameras make. A slow machine shows half of them whole instead of all of them late.
+frame_rate = 30
+
+
+def least_frame_rate():
+    """What has to be shown of them."""
+    return frame_rate * 2 / 3
+
+
+def _work(_):
+    started = time.monotonic()
+    total = 0
+    for number in range(3_000_000):
+        total += number
+    return time.monotonic() - started
+
+
+def measure():
+    """Sets `frame_rate`, from FRAME_RATE in the environment if it is there; returns what to tell about it."""
+    global frame_rate
+    if told := os.environ.get("FRAME_RATE"):
+        frame_rate = int(told)
+        return f"cameras make {frame_rate} pictures per second, as FRAME_RATE says"
+    count = os.cpu_count() or 1
+    with multiprocessing.Pool(count) as pool:
+        # The best of three, since something else may have run beside one.
+        seconds = min(max(pool.map(_work, range(count), chunksize=1)) for _ in range(3))
+    frame_rate = 30 if seconds <= QUICK else 15
+    return (f"cameras make {frame_rate} pictures per second: the measured work took {seconds:.2f} s, "
+            f"up to {QUICK} s are quick enough for 30")
+
+
+def times():
+    """(what the host gave to others, all) of all processors so far, in ticks; None where the kernel does not say."""
+    try:
+        ticks = [int(field) for field in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
+    except OSError:
+        return None
+    return ticks[7], sum(ticks)
+
+
+def stolen_since(before):
+    """From 0 to 1; `before` is what `times` gave."""
+    after = times()
+    if before is None or after is None or after[1] <= before[1]:
+        return 0.0
+    return (after[0] - before[0]) / (after[1] - before[1])
