@@ -260,9 +260,11 @@ package actor MediaWorker: MediaWorkerControl {
             if self.sockets.indices.contains(tag) { self.read(socket: tag, at: &now) }
             if tag == Self.wakeTag { self.mailbox.wake.drain() }
         }
+        // RTCP gets as much time as the rest took: it is not to hold up media that came meanwhile.
+        let latest = now + (now - began)
         for position in 0..<Int(max(0, ready)) {
             let socket = Int(truncatingIfNeeded: tags[position]) - Self.firstRTCPTag
-            if self.sockets.indices.contains(socket) { self.readRTCP(socket: socket, at: &now) }
+            if self.sockets.indices.contains(socket) { self.readRTCP(socket: socket, until: latest, at: &now) }
         }
         self.takeCrossings(at: &now)
         // What was read may have taken long, and what leaves now bears this time.
@@ -335,8 +337,8 @@ package actor MediaWorker: MediaWorkerControl {
         }
     }
 
-    /// Reads the RTCP of a socket, after what else it has.
-    private func readRTCP(socket: Int, at now: inout Instant) {
+    /// Reads the RTCP of a socket, after what else it has: one batch in any case, and no other after `latest`.
+    private func readRTCP(socket: Int, until latest: Instant, at now: inout Instant) {
         guard let descriptor = self.sockets[socket].rtcpDescriptor else { return }
         for _ in 0..<Self.mostBatches {
             let count = self.receiver.read(descriptor)
@@ -349,7 +351,9 @@ package actor MediaWorker: MediaWorkerControl {
             _ = self.handle(0..<count, socket: socket, isMedia: false, at: now)
             self.router.flush()
             self.statistics.socketDropped(self.receiver.overflow, socket: self.sockets.count + socket)
-            if count < ReceiveBatch.messageCount { return }
+            guard count >= ReceiveBatch.messageCount else { return }
+            now = Self.now()
+            guard now < latest else { return }
         }
     }
 
