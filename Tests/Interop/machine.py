@@ -42,6 +42,19 @@ def measure():
             f"up to {QUICK} s are quick enough for 30")
 
 
+def becomes_quiet(seconds=60):
+    """Waits for a moment at which the host takes little, up to `seconds`: what others do comes and goes."""
+    deadline = time.monotonic() + seconds
+    count = os.cpu_count() or 1
+    with multiprocessing.Pool(count) as pool:
+        while time.monotonic() < deadline:
+            before = times()
+            pool.map(_work, range(4 * count), chunksize=1)
+            if stolen_since(before) < SHORT:
+                return
+            time.sleep(5)
+
+
 def times():
     """(what the host gave to others, all) of all processors so far, in ticks; None where the kernel does not say."""
     try:

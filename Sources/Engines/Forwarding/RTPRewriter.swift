@@ -175,12 +175,15 @@ public import Basics
 
     /// A packet of the current source is left out on purpose: an unwanted temporal layer, padding. Its number is closed
     /// up, unless later ones were sent already.
-    package mutating func leaveOut(source: Int, sequence: Int64) {
-        guard source == self.source, sequence > self.highestSource else { return }
+    /// - Returns: whether it was closed up; if not, its place may have been kept (`fillPlace`).
+    @discardableResult
+    package mutating func leaveOut(source: Int, sequence: Int64) -> Bool {
+        guard source == self.source, sequence > self.highestSource else { return false }
         if sequence - self.highestSource > Self.windowSize { self.skipTo(sequence) }
         self.map.leaveOut(sequence)
         self.highestSource = sequence
         self.sequenceOffset += 1
+        return true
     }
 
     /// A packet is left out on purpose, but its place was kept, because it came late: the receiver waits for a packet of

@@ -172,7 +172,7 @@ extension MediaRouter {
     ) {
         self.counters.droppedOutLayer &+= 1
         guard unsafe rank == leg.pointee.rewriter.source else { return }
-        unsafe leg.pointee.rewriter.leaveOut(source: rank, sequence: packet.pointee.sequence)
+        let isClosedUp = unsafe leg.pointee.rewriter.leaveOut(source: rank, sequence: packet.pointee.sequence)
         if case .vp8(let descriptor) = unsafe packet.pointee.payloadDescriptor, descriptor.pictureIDOffset != 0 {
             unsafe leg.pointee.vp8.leaveOut(
                 pictureID: descriptor.pictureID,
@@ -180,6 +180,7 @@ extension MediaRouter {
                 generation: leg.pointee.rewriter.generation
             )
         }
+        guard !isClosedUp else { return }
         // It came late, so that its place was kept: the receiver would ask for it in vain.
         let place = unsafe leg.pointee.rewriter.fillPlace(
             source: rank,

@@ -203,10 +203,11 @@ struct LayerScenario {
     }
 
     private mutating func leaveOut(_ packet: EncodedPacket, _ payload: PayloadDescriptor, encoding: Int) {
-        self.rewriter.leaveOut(source: encoding, sequence: packet.sequence)
+        let isClosedUp = self.rewriter.leaveOut(source: encoding, sequence: packet.sequence)
         if case .vp8(let vp8) = payload, encoding == self.rewriter.source {
             self.vp8.leaveOut(pictureID: vp8.pictureID, isLong: true, generation: self.rewriter.generation)
         }
+        guard !isClosedUp else { return }
         let place = self.rewriter.fillPlace(
             source: encoding,
             sequence: packet.sequence,
