@@ -10,10 +10,42 @@ extension Workload {
     ///
     /// Everything but the kernel. The publisher's own seal is part of the figure.
     static func forwarding(_ subscribers: Int) -> [Workload] {
-        MediaKind.allCases.compactMap { kind in
-            guard let room = ForwardingRoom(kind, subscribers: subscribers) else { return nil }
-            let what = kind == .video ? "VP8, 1,100 B" : "Opus, 160 B"
-            return Workload("Forward to \(subscribers), \(what)", repetitions: 160) { room.run($0) }
+        Stream.allCases.compactMap { stream in
+            guard let room = ForwardingRoom(stream, subscribers: subscribers) else { return nil }
+            return Workload("Forward to \(subscribers), \(stream.rawValue)", repetitions: 160) { room.run($0) }
+        }
+    }
+
+    private enum Stream: String, CaseIterable {
+        case opus = "Opus, 160 B"
+        case vp8 = "VP8, 1,100 B"
+        /// With dependency descriptors, of which each subscriber's are written anew.
+        case av1 = "AV1, 1,100 B"
+
+        var isVideo: Bool { self != .opus }
+
+        /// - Parameter isFirst: the key frame's, where there are such.
+        func packet(isFirst: Bool) -> [UInt8] {
+            switch self {
+            case .opus: Packets.rtp(payloadType: 111, ssrc: 1_000, mid: 0x30, payload: [0xFC], byteCount: 160)
+            case .vp8:
+                Packets.rtp(
+                    payloadType: 96,
+                    ssrc: 2_000,
+                    mid: 0x31,
+                    payload: isFirst ? Packets.keyFrame : Packets.deltaFrame,
+                    byteCount: 1_100
+                )
+            case .av1:
+                Packets.rtp(
+                    payloadType: 45,
+                    ssrc: 2_000,
+                    mid: 0x31,
+                    descriptor: isFirst ? Packets.structure : Packets.descriptor,
+                    payload: isFirst ? Packets.sequenceStart : Packets.frame,
+                    byteCount: 1_100
+                )
+            }
         }
     }
 
@@ -26,9 +58,9 @@ extension Workload {
         private let buffers: [Buffer]
         private var sequence = 0
 
-        init?(_ kind: MediaKind, subscribers: Int) {
+        init?(_ stream: Stream, subscribers: Int) {
             guard var harness = RouterHarness() else { return nil }
-            let isVideo = kind == .video
+            let isVideo = stream.isVideo
             let source: NegotiatedSection =
                 isVideo ? .video("1", .receive, ssrc: 2_000) : .audio("0", .receive, ssrc: 1_000)
             guard let publisher = harness.addClient(SessionID(1), sections: [source]), harness.connect(publisher) else {
@@ -51,20 +83,9 @@ extension Workload {
             self.harness = harness
             self.publisher = publisher
             self.subscribers = subscribers
-            let plain = Packets.rtp(
-                payloadType: isVideo ? 96 : 111,
-                ssrc: isVideo ? 2_000 : 1_000,
-                mid: isVideo ? 0x31 : 0x30,
-                payload: isVideo ? Packets.deltaFrame : [0xFC],
-                byteCount: isVideo ? 1_100 : 160
-            )
-            self.batch = Array(repeating: plain, count: isVideo ? 8 : 1)
+            self.batch = Array(repeating: stream.packet(isFirst: false), count: isVideo ? 8 : 1)
             self.buffers = self.batch.map { _ in Buffer(1_536) }
-            self.send([
-                isVideo
-                    ? Packets.rtp(payloadType: 96, ssrc: 2_000, mid: 0x31, payload: Packets.keyFrame, byteCount: 1_100)
-                    : plain
-            ])
+            self.send([stream.packet(isFirst: true)])
             // What is made once, such as the packet cache, is made before anything is counted.
             self.run(16)
         }
@@ -85,10 +106,12 @@ extension Workload {
                 let bytes = buffer.bytes
                 bytes.copyBytes(from: packet)
                 Packets.setSequence(self.sequence, in: bytes)
+                // The fixed header and the extensions, whose length in words stands in front of them.
+                let headerLength = 16 + Int(packet[15]) * 4
                 let length = self.publisher.seal(
                     bytes,
-                    headerLength: Packets.headerLength,
-                    payloadLength: packet.count - Packets.headerLength,
+                    headerLength: headerLength,
+                    payloadLength: packet.count - headerLength,
                     rolloverCounter: UInt32(truncatingIfNeeded: self.sequence >> 16)
                 )
                 guard length > 0 else { fatalError("not sealed") }

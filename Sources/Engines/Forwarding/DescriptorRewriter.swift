@@ -18,34 +18,30 @@ package import RTP
 
     /// What to change in the descriptor of a packet that is sent for the first time.
     /// - Parameters:
-    ///   - reader: of the stream that the packet is from.
-    ///   - layers: `LayerSelector.layersInStream`.
+    ///   - targets: of the stream that the packet is from, for `LayerSelector.layersInStream`.
     ///   - generation: of `RewrittenPacket`.
     /// - Returns: `nil` for a packet whose descriptor was not read: leave the extension out.
     package mutating func patch(
         for info: FrameInfo,
-        from reader: borrowing FrameReader,
-        layers: SelectedLayers,
+        targets: ReachableTargets,
         generation: UInt32,
         at now: Instant
     ) -> DependencyDescriptorPatch? {
         guard info.flags.contains(.descriptor) else { return nil }
         let number = self.frameNumbers.rewrite(info.frameNumber, mask: 0xFFFF, generation: generation)
         var patch = DependencyDescriptorPatch(frameNumber: number)
-        let targets = reader.activeTargets(for: layers)
-        let allTargets = reader.allTargets
-        if targets != self.announced {
+        if targets.reachable != self.announced {
             // Without a word all of them are there.
-            if self.announced != .max || targets != allTargets {
+            if self.announced != .max || targets.reachable != targets.all {
                 self.announceUntil = now + Self.announcementTime
             }
-            self.announced = targets
+            self.announced = targets.reachable
         }
         let hasStructure = info.flags.contains(.structure)
-        let isDue = hasStructure ? targets != allTargets : now < self.announceUntil
+        let isDue = hasStructure ? targets.reachable != targets.all : now < self.announceUntil
         if isDue || info.flags.contains(.targetMask) && !hasStructure {
-            patch.activeTargets = targets
-            patch.targetCount = reader.targetCount
+            patch.activeTargets = targets.reachable
+            patch.targetCount = targets.count
         }
         return patch
     }
@@ -68,17 +64,26 @@ package import RTP
     }
 }
 
+/// The decode targets of a dependency structure, and those of them that a subscriber can decode.
+package struct ReachableTargets: BitwiseCopyable, Sendable {
+    /// Bit *i*: decode target *i* can be decoded.
+    package let reachable: UInt32
+    /// A bit for every decode target of the structure.
+    package let all: UInt32
+    /// 0 before the first structure; 1...32.
+    package let count: UInt8
+}
+
 extension FrameReader {
-    /// Bit *i*: decode target *i* can be decoded by a subscriber who is sent these layers.
-    package func activeTargets(for layers: SelectedLayers) -> UInt32 {
-        self.targetLayers.coveredTargets(
+    /// What a subscriber can decode who is sent these layers.
+    ///
+    /// `mutating`, though it changes nothing: this is asked for every packet and subscriber, and of a value that is only
+    /// lent Swift 6.3 copies all 5 KiB to read a part.
+    package mutating func targets(for layers: SelectedLayers) -> ReachableTargets {
+        let reachable = self.targetLayers.coveredTargets(
             spatial: Int(max(layers.spatial, 0)),
             temporal: Int(max(layers.temporal, 0))
         )
+        return ReachableTargets(reachable: reachable, all: self.allTargets, count: self.targetCount)
     }
-
-    /// A bit for every decode target of the structure at hand.
-    package var allTargets: UInt32 { self.structure.allTargets }
-    /// 0 before the first structure; 1...32.
-    package var targetCount: UInt8 { UInt8(truncatingIfNeeded: self.structure.targetCount) }
 }

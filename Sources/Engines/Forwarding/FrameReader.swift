@@ -32,7 +32,10 @@ package import RTP
     private var topSpatialID: UInt8 = 0
 
     // Dependency descriptor.
-    private(set) var structure = DependencyStructure()
+    var structure = DependencyStructure()
+    // Of `structure`, and beside it: see `targets`.
+    private(set) var allTargets: UInt32 = 0
+    private(set) var targetCount: UInt8 = 0
     private var structureFrame = Int64.min
     /// The packet in hand brought `structure`.
     private(set) var hasTakenStructure = false
@@ -178,8 +181,8 @@ package import RTP
     /// follows it waits to be understood.
     /// - Returns: whether the packet has one.
     private mutating func takeStructure(_ descriptor: RawSpan, isNewest: Bool) -> Bool {
-        guard let new = DependencyStructure(descriptor: descriptor),
-            let read = DependencyDescriptor(descriptor, structure: new)
+        guard var new = DependencyStructure(descriptor: descriptor),
+            let read = DependencyDescriptor(descriptor, structure: &new)
         else { return false }
         if self.rules == .descriptor, !isNewest {
             let frame = self.frame(UInt32(read.frameNumber), modulus: 0x1_0000, scale: 1)
@@ -187,6 +190,8 @@ package import RTP
         }
         self.hasTakenStructure = true
         self.structure = new
+        self.allTargets = new.allTargets
+        self.targetCount = UInt8(truncatingIfNeeded: new.targetCount)
         self.setActiveTargets(read.activeTargets ?? new.allTargets, isNew: true)
         self.setTop(self.targetLayers.topSpatialID)
         return true
@@ -196,7 +201,7 @@ package import RTP
 
     mutating func setActiveTargets(_ mask: UInt32, isNew: Bool) {
         // A mask of nothing would leave every subscriber without a target.
-        let made = mask & self.structure.allTargets == 0 ? self.structure.allTargets : mask & self.structure.allTargets
+        let made = mask & self.allTargets == 0 ? self.allTargets : mask & self.allTargets
         guard isNew || made != self.activeTargets else { return }
         self.activeTargets = made
         self.targetLayers = TargetLayers(self.structure, active: made)

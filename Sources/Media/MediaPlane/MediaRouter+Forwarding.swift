@@ -155,7 +155,7 @@ extension MediaRouter {
         if isVideo, unsafe packet.pointee.frame.isKeyFrameStart { unsafe leg.pointee.noteKeyFrame(rewritten.sequence) }
         let patch = unsafe leg.pointee.patch(
             packet,
-            from: UnsafePointer(track.pointee.layers + layer),
+            from: track.pointee.layers + layer,
             generation: rewritten.generation,
             setsMarker: decision.setsMarker,
             at: now

@@ -167,7 +167,7 @@ extension MediaRouter {
         let isSameDatagram: Bool
     }
 
-    func copyPacket(
+    mutating func copyPacket(
         _ position: SourcePosition,
         from source: UnsafeMutablePointer<SourceLayer>,
         leg: LegPointer,

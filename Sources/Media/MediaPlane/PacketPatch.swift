@@ -21,7 +21,7 @@ extension Leg {
     @inline(__always)
     mutating func patch(
         _ packet: UnsafePointer<SourcePacket>,
-        from source: UnsafePointer<SourceLayer>,
+        from source: UnsafeMutablePointer<SourceLayer>,
         generation: UInt32,
         setsMarker: Bool,
         at now: Instant
@@ -31,8 +31,7 @@ extension Leg {
         if self.usesDescriptors, unsafe packet.pointee.frame.flags.contains(.descriptor) {
             patch.descriptor = unsafe self.descriptor.patch(
                 for: packet.pointee.frame,
-                from: source.pointee.frames,
-                layers: self.selector.layersInStream,
+                targets: source.pointee.frames.targets(for: self.selector.layersInStream),
                 generation: generation,
                 at: now
             )

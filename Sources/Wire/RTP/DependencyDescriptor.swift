@@ -28,10 +28,11 @@ public import Basics
 
     /// - Parameters:
     ///   - bytes: the value of the header extension.
-    ///   - structure: the one in the descriptor itself where it has one, else that of the last key frame.
+    ///   - structure: the one in the descriptor itself where it has one, else that of the last key frame. `inout`, though
+    ///     nothing changes it: of a value that is lent, Swift 6.3 copies all 4 KiB to look up one template.
     /// - Returns: `nil` when it is cut short, refers to more than 10 frames, or follows a template that `structure` does
     ///   not have: it is broken, or belongs to a sequence whose structure has not arrived yet or is gone.
-    package init?(_ bytes: RawSpan, structure: borrowing DependencyStructure) {
+    package init?(_ bytes: RawSpan, structure: inout DependencyStructure) {
         guard bytes.byteCount >= 3 else { return nil }
         let first = bytes.uint8(at: 0)
         let templateID = first & 0x3F

@@ -18,7 +18,8 @@ private struct Read: Equatable {
 
 private func read(_ bytes: [UInt8], _ structure: DependencyStructure) -> Read? {
     withExact(bytes) { span -> Read? in
-        guard let descriptor = DependencyDescriptor(span, structure: structure) else { return nil }
+        var structure = structure
+        guard let descriptor = DependencyDescriptor(span, structure: &structure) else { return nil }
         return Read(
             isFirst: descriptor.isFrameStart,
             isLast: descriptor.isFrameEnd,

@@ -242,8 +242,7 @@ struct LayerScenario {
         case .none:
             return self.descriptors.patch(
                 for: info,
-                from: self.readers[encoding],
-                layers: self.selector.layersInStream,
+                targets: self.readers[encoding].targets(for: self.selector.layersInStream),
                 generation: generation,
                 at: now
             )?.frameNumber

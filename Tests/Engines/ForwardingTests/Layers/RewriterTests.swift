@@ -84,8 +84,7 @@ struct DescriptorRewriterTests {
             let layers = SelectedLayers(spatial: packet.frame.picture < 10 ? 2 : 1, temporal: 2)
             let patch = rewriter.patch(
                 for: info,
-                from: reader,
-                layers: layers,
+                targets: reader.targets(for: layers),
                 generation: 1,
                 at: Instant(nanoseconds: Int64(packet.frame.picture) * 100_000_000)
             )
@@ -110,8 +109,8 @@ struct DescriptorRewriterTests {
         for packet in Self.packets(format, keyAt: 0).prefix(1) {
             _ = reader.read(packet)
         }
-        #expect(reader.activeTargets(for: SelectedLayers(spatial: 2, temporal: 2)) == 0b111_000_000)
-        #expect(reader.activeTargets(for: SelectedLayers(spatial: 1, temporal: 0)) == 0b000_001_000)
+        #expect(reader.targets(for: SelectedLayers(spatial: 2, temporal: 2)).reachable == 0b111_000_000)
+        #expect(reader.targets(for: SelectedLayers(spatial: 1, temporal: 0)).reachable == 0b000_001_000)
     }
 
     @Test("a repeated packet has the frame number that it was sent with")
@@ -125,8 +124,7 @@ struct DescriptorRewriterTests {
             let generation: UInt32 = packet.frame.picture < 20 ? 1 : 2
             let patch = rewriter.patch(
                 for: info,
-                from: reader,
-                layers: SelectedLayers(spatial: 2, temporal: 2),
+                targets: reader.targets(for: SelectedLayers(spatial: 2, temporal: 2)),
                 generation: generation,
                 at: .zero
             )
