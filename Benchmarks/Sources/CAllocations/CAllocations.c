@@ -10,8 +10,11 @@ extern void *__libc_realloc(void *old, size_t size);
 extern void *__libc_memalign(size_t alignment, size_t size);
 
 static _Atomic uint64_t count;
+static _Atomic uint64_t large_copies;
 
 uint64_t allocation_count(void) { return atomic_load_explicit(&count, memory_order_relaxed); }
+
+uint64_t large_copy_count(void) { return atomic_load_explicit(&large_copies, memory_order_relaxed); }
 
 static void note(void) { atomic_fetch_add_explicit(&count, 1, memory_order_relaxed); }
 
@@ -42,4 +45,32 @@ int posix_memalign(void **out, size_t alignment, size_t size) {
     if (!memory) return ENOMEM;
     *out = memory;
     return 0;
+}
+
+// By one instruction or byte by byte, so that the compiler does not make a call of `memcpy` of it.
+static void copy(unsigned char *to, const unsigned char *from, size_t size) {
+#if defined(__x86_64__)
+    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size) : : "memory");
+#else
+    volatile unsigned char *out = to;
+    while (size--) *out++ = *from++;
+#endif
+}
+
+void *memcpy(void *to, const void *from, size_t size) {
+    if (size > LARGEST_COPY) atomic_fetch_add_explicit(&large_copies, 1, memory_order_relaxed);
+    copy(to, from, size);
+    return to;
+}
+
+void *memmove(void *to, const void *from, size_t size) {
+    if (size > LARGEST_COPY) atomic_fetch_add_explicit(&large_copies, 1, memory_order_relaxed);
+    if ((uintptr_t)to - (uintptr_t)from >= size) {
+        copy(to, from, size);
+        return to;
+    }
+    volatile unsigned char *out = to;
+    const unsigned char *in = from;
+    while (size--) out[size] = in[size];
+    return to;
 }

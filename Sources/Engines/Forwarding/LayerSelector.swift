@@ -165,7 +165,7 @@ public import Basics
         return SelectedLayers(spatial: spatial, temporal: Int8(truncatingIfNeeded: self.temporalLimit))
     }
 
-    /// The layers within the stream, for `FrameReader.activeTargets`.
+    /// The layers within the stream, for `FrameReader.targets`.
     package var layersInStream: SelectedLayers {
         SelectedLayers(
             spatial: self.filter.spatialID,

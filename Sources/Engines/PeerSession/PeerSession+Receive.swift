@@ -43,6 +43,9 @@ extension PeerSession {
     }
 
     /// Whether this peer's DTLS and SRTP may come from an address.
+    ///
+    /// Inlined: each datagram asks, and to lend the session to a function Swift 6.3 copies it.
+    @inline(__always)
     package func isValidated(_ source: TransportAddress) -> Bool {
         // The selected address is asked for first: it is nearly always the one.
         if self.selected == source { return true }

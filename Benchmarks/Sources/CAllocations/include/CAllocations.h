@@ -4,3 +4,10 @@
 /// How often the process has asked for memory so far, in whatever library: this target takes the place of `malloc` and
 /// its like, and counts before it hands on to the C library's own.
 uint64_t allocation_count(void);
+
+/// Larger than any packet: what copies more than this, in bytes, copies a value that Swift lent to a function.
+#define LARGEST_COPY 1536
+
+/// How often the process has copied more than `LARGEST_COPY` bytes at once so far: this target takes the place of `memcpy`
+/// and `memmove`, too.
+uint64_t large_copy_count(void);

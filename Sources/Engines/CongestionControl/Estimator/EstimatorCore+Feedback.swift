@@ -131,7 +131,7 @@ extension EstimatorCore {
     ///
     /// A burst of ours leaves a queue too, but arrives faster than that; what a pause held back comes faster still, and waits
     /// ever less; in a queue of others packets wait about as long as those before them.
-    @inline(__always) private func slowerLink(delivered: Double, at now: Instant) -> (queue: Double, service: Double)? {
+    private mutating func slowerLink(delivered: Double, at now: Instant) -> (queue: Double, service: Double)? {
         guard let acknowledged = self.acknowledged,
             let found = self.slowerLink(.short, acknowledged, delivered)
                 ?? self.slowerLink(.long, acknowledged, delivered),
@@ -141,7 +141,7 @@ extension EstimatorCore {
         return found
     }
 
-    @inline(__always) private func slowerLink(
+    private mutating func slowerLink(
         _ evidence: QueueDrain.Evidence,
         _ acknowledged: Double,
         _ delivered: Double
@@ -209,7 +209,7 @@ extension EstimatorCore {
 
     /// Others keep the queue full whatever we do: a call that gave way until nothing is left would help nobody. Below
     /// half of what it had it comes back, as long as what it sends arrives.
-    private var isBelowItsShare: Bool {
+    @inline(__always) private var isBelowItsShare: Bool {
         guard let acknowledged = self.acknowledged, self.inherent.recentLoss < 0.05 else { return false }
         let rate = min(self.delay.rateControl.rate, self.target)
         // What arrives was sent a round trip ago, at a rate that was lower than now by what a hurry adds.
