@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the benchmarks and prints a table: Benchmarks/run.sh [--allocations | --memory | --time [FILTER]]
 #
-# --allocations  only the check that the packet path does not allocate; its exit code is the verdict (CI runs this)
+# --allocations  only the check that the packet path neither allocates nor copies more than a packet at once; its exit code
+#                is the verdict (CI runs this)
 # --memory       only what a session keeps, in the heap and resident; fails over the limits
 # --time         only the times, of all workloads or of those whose name the regular expression FILTER matches
 set -euo pipefail

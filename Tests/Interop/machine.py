@@ -1,14 +1,17 @@
 """What this machine can give to browsers that encode and paint without a graphics card, and what others took from it."""
-import multiprocessing
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 #: Seconds that `_work` may take with every processor busy, for 30 pictures per second. At this limit four pages with
 #: 720 lines use 85 % of two processors.
 QUICK = 0.25
-#: Of the time, that a host gave to others: from here on a failure may well be its own.
+#: Of the time, that a host gave to others: from SHORT on a failure may well be its own; from STARVED on no server could
+#: have done it.
 SHORT = 0.05
+STARVED = 0.25
 
 #: Pictures per second that cameras make. A slow machine shows half of them whole instead of all of them late.
 frame_rate = 30
@@ -19,12 +22,30 @@ def least_frame_rate():
     return frame_rate * 2 / 3
 
 
-def _work(_):
+def _work():
     started = time.monotonic()
     total = 0
     for number in range(3_000_000):
         total += number
     return time.monotonic() - started
+
+
+def _work_everywhere(timeout=30):
+    """Keeps every processor busy for a second or so; the least time that `_work` took on the slowest, in seconds.
+
+    In processes of their own, not in forks: a fork of a program with threads can wait for ever.
+    """
+    workers = [subprocess.Popen([sys.executable, __file__], stdout=subprocess.PIPE, text=True)
+               for _ in range(os.cpu_count() or 1)]
+    try:
+        deadline = time.monotonic() + timeout
+        return max(float(worker.communicate(timeout=max(deadline - time.monotonic(), 0.1))[0]) for worker in workers)
+    except (subprocess.TimeoutExpired, ValueError):
+        return float("inf")
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
 
 
 def measure():
@@ -33,26 +54,23 @@ def measure():
     if told := os.environ.get("FRAME_RATE"):
         frame_rate = int(told)
         return f"cameras make {frame_rate} pictures per second, as FRAME_RATE says"
-    count = os.cpu_count() or 1
-    with multiprocessing.Pool(count) as pool:
-        # The best of three, since something else may have run beside one.
-        seconds = min(max(pool.map(_work, range(count), chunksize=1)) for _ in range(3))
+    seconds = _work_everywhere()
     frame_rate = 30 if seconds <= QUICK else 15
     return (f"cameras make {frame_rate} pictures per second: the measured work took {seconds:.2f} s, "
             f"up to {QUICK} s are quick enough for 30")
 
 
-def becomes_quiet(seconds=60):
-    """Waits for a moment at which the host takes little, up to `seconds`: what others do comes and goes."""
-    deadline = time.monotonic() + seconds
-    count = os.cpu_count() or 1
-    with multiprocessing.Pool(count) as pool:
-        while time.monotonic() < deadline:
-            before = times()
-            pool.map(_work, range(4 * count), chunksize=1)
-            if stolen_since(before) < SHORT:
-                return
-            time.sleep(5)
+def wait_until_quiet(seconds):
+    """Waits for a moment at which the host takes little, for so long at most: what others do comes and goes."""
+    started = time.monotonic()
+    while time.monotonic() - started < seconds:
+        before = times()
+        _work_everywhere()
+        if stolen_since(before) < SHORT:
+            return f"the host takes little after {time.monotonic() - started:.0f} s"
+        # Some hosts give back, after a rest, what they took from who was busy for long.
+        time.sleep(10)
+    return f"the host still takes {SHORT:.0%} and more after {seconds:.0f} s"
 
 
 def times():
@@ -70,3 +88,8 @@ def stolen_since(before):
     if before is None or after is None or after[1] <= before[1]:
         return 0.0
     return (after[0] - before[0]) / (after[1] - before[1])
+
+
+if __name__ == "__main__":
+    # The best of three, since something else may have run beside one.
+    print(min(_work() for _ in range(3)))

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import harness
 import machine
-import scenarios_bandwidth  # noqa: F401: registers its scenarios
-import scenarios_gstreamer  # noqa: F401
+import scenarios_gstreamer  # noqa: F401: registers its scenarios
 import scenarios_layers  # noqa: F401
 import scenarios_link  # noqa: F401
 import scenarios_page  # noqa: F401
@@ -18,19 +17,25 @@ import scenarios_pion  # noqa: F401
 import scenarios_signalling  # noqa: F401
 import scenarios_streams  # noqa: F401
 import scenarios_whip_client  # noqa: F401
+# Last: they need most of the processors, and hosts give little to who has just kept them busy for long, as with a build.
+import scenarios_bandwidth  # noqa: F401 isort: skip
 
 #: Of the whole run, in seconds; what has not begun by then counts as failed.
 BUDGET = float(os.environ.get("BUDGET", "1800"))
 #: How many scenarios of a run of continuous integration may fail once and pass when they are tried again: browsers are not
-#: deterministic. Those from which the host took processor time meanwhile (`machine.SHORT`) do not count, and have a third
-#: try. A server that ends by itself has no second try, and who changes the code sees each failure.
+#: deterministic. Those from which the host took processor time meanwhile (`machine.SHORT`) do not count, have a third try,
+#: and are skipped if it took so much each time that no server could have done it (`machine.STARVED`). A server that ends by
+#: itself has no second try, and who changes the code sees each failure.
 IS_INTEGRATION = os.environ.get("CI") == "true"
 SECOND_TRIES = 2
 TRIES_WHEN_SHORT = 3
+#: For all tries after the first, with the waiting for a quiet moment, in seconds.
+REPETITION = 500
+QUIET_WAIT = 60
 
 
 async def perform(binary, artifacts, sentence, timeout, function):
-    """True: passed, False: failed, None: skipped; whether a server ended by itself; whether the host took time from it."""
+    """True: passed, False: failed, None: skipped; whether a server ended by itself; the share that the host took meanwhile."""
     times = machine.times()
     run = harness.Run(binary, sentence, artifacts)
     started = time.monotonic()
@@ -45,7 +50,7 @@ async def perform(binary, artifacts, sentence, timeout, function):
                 raise
     except harness.Skipped as reason:
         print(f"skipped {sentence}: {reason}", flush=True)
-        return None, False, False
+        return None, False, 0
     except TimeoutError:
         failure = f"took longer than {timeout} s\n{traceback.format_exc()}"
     except Exception as error:  # noqa: BLE001: every error is the scenario's failure
@@ -59,7 +64,50 @@ async def perform(binary, artifacts, sentence, timeout, function):
     if failure:
         print("        " + failure.strip().replace("\n", "\n        "), flush=True)
         print(f"        evidence: {run.folder}", flush=True)
-    return failure is None, any(server.died for server in run.servers), stolen >= machine.SHORT
+    return failure is None, any(server.died for server in run.servers), stolen
+
+
+class Allowance:
+    """What tries after the first may still take in this run of continuous integration."""
+
+    def __init__(self):
+        self.tries = SECOND_TRIES
+        self.seconds = REPETITION
+        self.tried_again = []
+
+    def permits(self, is_short, failures, least):
+        """Whether there may be one more try, of `least` seconds or more, after so many `failures` that count."""
+        return self.seconds > least and (is_short or self.tries > 0 and failures == 1)
+
+
+async def perform_until_sure(binary, artifacts, scenario, deadline, allowance):
+    """True: passed, False: failed, None: skipped."""
+    sentence, timeout, function = scenario
+    left = deadline - time.monotonic()
+    passed, died, stolen = await perform(binary, artifacts, sentence, min(timeout, left), function)
+    is_starved = stolen >= machine.STARVED
+    failures = 0
+    for number in range(2, TRIES_WHEN_SHORT + 1):
+        is_short = stolen >= machine.SHORT
+        failures += 0 if is_short else 1
+        started = time.monotonic()
+        left = min(deadline - started, allowance.seconds)
+        if passed is not False or died or not IS_INTEGRATION or not allowance.permits(is_short, failures, timeout / 2):
+            break
+        if is_short:
+            print(f"        {machine.wait_until_quiet(min(QUIET_WAIT, left - timeout / 2))}", flush=True)
+        else:
+            allowance.tries -= 1
+        allowance.tried_again.append(sentence)
+        print(f"        try {number}:", flush=True)
+        limit = min(timeout, left - (time.monotonic() - started))
+        passed, died, stolen = await perform(binary, f"{artifacts}/try-{number}", sentence, limit, function)
+        is_starved = is_starved and stolen >= machine.STARVED
+        allowance.seconds -= time.monotonic() - started
+    if passed is False and not died and IS_INTEGRATION and is_starved:
+        print(f"skipped {sentence}: each time the host took {machine.STARVED:.0%} or more of the processors' time", flush=True)
+        return None
+    return passed
 
 
 async def main(binary, patterns):
@@ -73,36 +121,21 @@ async def main(binary, patterns):
     if not chosen:
         print("no scenario has such a name", file=sys.stderr)
         return 64
+    if IS_INTEGRATION:
+        print(machine.wait_until_quiet(QUIET_WAIT), flush=True)
     print(machine.measure(), flush=True)
     counts = {True: 0, False: 0, None: 0}
     deadline = time.monotonic() + BUDGET
-    tried_again = []
-    tries = SECOND_TRIES if IS_INTEGRATION else 0
+    allowance = Allowance()
     for sentence, timeout, function in chosen:
         left = deadline - time.monotonic()
         if left <= 0:
             print(f"FAILED  {sentence}: not begun, the {BUDGET:.0f} s of the whole run are over", flush=True)
             counts[False] += 1
             continue
-        passed, died, was_short = await perform(binary, artifacts, sentence, min(timeout, left), function)
-        for number in range(2, TRIES_WHEN_SHORT + 1):
-            if passed is not False or died or not IS_INTEGRATION:
-                break
-            if was_short:
-                machine.becomes_quiet()
-            elif tries > 0 and number == 2:
-                tries -= 1
-            else:
-                break
-            left = deadline - time.monotonic()
-            if left <= 0:
-                break
-            tried_again.append(sentence)
-            print(f"        try {number}:", flush=True)
-            passed, died, was_short = await perform(
-                binary, f"{artifacts}/try-{number}", sentence, min(timeout, left), function)
+        passed = await perform_until_sure(binary, artifacts, (sentence, timeout, function), deadline, allowance)
         counts[passed] += 1
-    for sentence in dict.fromkeys(tried_again):
+    for sentence in dict.fromkeys(allowance.tried_again):
         print(f"failed at first, and was tried again: {sentence}", flush=True)
     skipped = f", {counts[None]} skipped" if counts[None] else ""
     print(f"{counts[True]} passed, {counts[False]} failed{skipped}", flush=True)

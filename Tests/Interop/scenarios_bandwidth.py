@@ -109,7 +109,7 @@ async def through_phases(run, limited, free, links, top, phases=PHASES):
 
 
 async def behind_links(run, publish, browsers, room, phases=PHASES):
-    """Viewers in `browsers` each behind a link of their own, and one in the first behind none."""
+    """Viewers in `browsers` each behind a link of their own, and one in Chromium behind none."""
     server = await run.server()
     chromium = await run.chromium()
     sender = await run.room_page(chromium, server)
@@ -141,7 +141,8 @@ async def simulcast(page, room):
     await join(page, room, "Ada", sound="tone", camera={"codec": "VP8"})
 
 
-# One after the other: both at once are more than two slow processors encode and paint.
+# One after the other: both at once are more than two slow processors can encode and paint. Two links that differ at the same
+# time are "A tenth of the packets lost ...", on request.
 @scenario("Three VP8 layers follow the capacity of Chromium's link, without a freeze", timeout=120)
 async def vp8_to_chromium(run):
     await behind_links(run, simulcast, ["Chromium"], "chromium")

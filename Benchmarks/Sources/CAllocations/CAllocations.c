@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
@@ -73,4 +74,17 @@ void *memmove(void *to, const void *from, size_t size) {
     const unsigned char *in = from;
     while (size--) out[size] = in[size];
     return to;
+}
+
+void *mempcpy(void *to, const void *from, size_t size) { return (unsigned char *)memcpy(to, from, size) + size; }
+
+// What programs that are built with _FORTIFY_SOURCE call; this one only counts.
+void *__memcpy_chk(void *to, const void *from, size_t size, size_t room) {
+    if (size > room) abort();
+    return memcpy(to, from, size);
+}
+
+void *__memmove_chk(void *to, const void *from, size_t size, size_t room) {
+    if (size > room) abort();
+    return memmove(to, from, size);
 }

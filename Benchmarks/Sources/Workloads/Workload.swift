@@ -1,7 +1,8 @@
-/// One thing that is done over and over: measured by `PacketPath`, and checked for allocations by `AllocationCheck`.
+/// One thing that is done over and over: measured by `PacketPath`, and checked for allocations and large copies by
+/// `AllocationCheck`.
 package struct Workload {
     package let name: String
-    /// The packet path: it must not allocate.
+    /// The packet path: it must neither allocate nor copy more than a packet at once.
     package let isAllocationFree: Bool
     /// How often to do it for one measurement, so that one takes milliseconds.
     package let repetitions: Int

@@ -78,7 +78,7 @@ extension FrameReader {
     /// What a subscriber can decode who is sent these layers.
     ///
     /// `mutating`, though it changes nothing: this is asked for every packet and subscriber, and of a value that is only
-    /// lent Swift 6.3 copies all 5 KiB to read a part.
+    /// lent Swift 6.3 copies all 5 KiB to read a part (docs/performance.md).
     package mutating func targets(for layers: SelectedLayers) -> ReachableTargets {
         let reachable = self.targetLayers.coveredTargets(
             spatial: Int(max(layers.spatial, 0)),

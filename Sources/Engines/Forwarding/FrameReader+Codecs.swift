@@ -148,7 +148,7 @@ extension FrameReader {
             return
         }
         guard self.hasTakenStructure || !DependencyDescriptor.hasStructure(bytes),
-            let read = DependencyDescriptor(bytes, structure: &self.structure)
+            let read = self.descriptor(bytes)
         else {
             // Its structure is not here yet, most likely: it is on its way, or it is lost and asked for.
             info.frame = self.frame(UInt32(number), modulus: 0x1_0000, scale: 1)

@@ -197,6 +197,8 @@ public import Basics
     /// Where an outgoing packet came from, for a NACK of this 16-bit number.
     /// - Returns: `nil` when nothing was sent with it, or too long ago. A number that was kept for a packet that never
     ///   reached us was not sent: the publisher has been asked for it, and it goes out when it comes.
+    ///
+    /// Mutating, though it changes nothing: see `SequenceMap.run`.
     package mutating func source(of outgoing: SequenceNumber) -> SourcePosition? {
         let behind = Int64(UInt16(truncatingIfNeeded: self.highestOutgoing) &- outgoing.value)
         let unwrapped = self.highestOutgoing - behind

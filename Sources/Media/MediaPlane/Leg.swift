@@ -204,11 +204,6 @@ struct Leg: ~Copyable {
         }
     }
 
-    func sentPacket(_ number: SequenceNumber, of ssrc: SSRC, latest: UInt32) -> SentPacketRing.Packet? {
-        ssrc == self.ssrc
-            ? self.sentMedia.packet(number, latest: latest) : self.sentRepairs.packet(number, latest: latest)
-    }
-
     mutating func noteReport(_ number: SequenceNumber, of ssrc: SSRC, isReceived: Bool) {
         if ssrc == self.ssrc {
             self.sentMedia.noteReport(number, isReceived: isReceived)
@@ -230,15 +225,23 @@ struct Leg: ~Copyable {
         )
     }
 
+    // These are mutating, though they change nothing: to lend a leg to a function Swift 6.3 copies it, 8 KiB
+    // (docs/performance.md).
+
+    mutating func sentPacket(_ number: SequenceNumber, of ssrc: SSRC, latest: UInt32) -> SentPacketRing.Packet? {
+        ssrc == self.ssrc
+            ? self.sentMedia.packet(number, latest: latest) : self.sentRepairs.packet(number, latest: latest)
+    }
+
     /// What a packet needs to be sealed again to the very same datagram; `nil` = it cannot be.
-    func mark(of outgoing: Int64) -> HeaderMark? {
+    mutating func mark(of outgoing: Int64) -> HeaderMark? {
         guard self.repeatsDatagrams, self.marks.count > 0, outgoing >= self.repeatableFrom else { return nil }
         let mark = self.marks[Int(truncatingIfNeeded: outgoing) & (HeaderMark.count - 1)]
         return mark.outgoing == outgoing ? mark : nil
     }
 
     /// Whether packets of this layer are of no use any more: it was left, or is being left for a smaller one.
-    func isLeaving(rank: Int) -> Bool {
+    mutating func isLeaving(rank: Int) -> Bool {
         guard self.kind == .video else { return false }
         guard rank == self.rewriter.source else { return true }
         guard let current = self.selector.current, let target = self.selector.target else { return false }

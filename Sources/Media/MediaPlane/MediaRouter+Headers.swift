@@ -71,11 +71,12 @@ extension MediaRouter {
         return true
     }
 
+    // Mutating from here on, though they change nothing of the router: to lend it to a function that is not inlined,
+    // Swift 6.3 copies it, 2 KiB for every packet (docs/performance.md).
+
     /// Writes what a template does not have: the leg's own dependency descriptor, or a header that is too long for one.
     ///
     /// - Parameter layout: of the header that the template has written; `nil` = it could not.
-    /// `mutating`, though it changes nothing of the router: to lend it to a function that is not inlined, Swift 6.3 copies it,
-    /// 2 KiB for every packet.
     @inline(never)
     private mutating func writeDescriptor(
         _ packet: UnsafePointer<SourcePacket>,

@@ -5,9 +5,9 @@
 /// its like, and counts before it hands on to the C library's own.
 uint64_t allocation_count(void);
 
-/// Larger than any packet: what copies more than this, in bytes, copies a value that Swift lent to a function.
+/// Larger than any packet, in bytes: what copies more is most likely a value that Swift lent to a function.
 #define LARGEST_COPY 1536
 
 /// How often the process has copied more than `LARGEST_COPY` bytes at once so far: this target takes the place of `memcpy`
-/// and `memmove`, too.
+/// and its like, too. What the C library copies for itself is not counted.
 uint64_t large_copy_count(void);

@@ -131,6 +131,8 @@ extension EstimatorCore {
     ///
     /// A burst of ours leaves a queue too, but arrives faster than that; what a pause held back comes faster still, and waits
     /// ever less; in a queue of others packets wait about as long as those before them.
+    ///
+    /// Mutating, though it changes nothing: to lend an estimator to a function Swift 6.3 copies it (docs/performance.md).
     private mutating func slowerLink(delivered: Double, at now: Instant) -> (queue: Double, service: Double)? {
         guard let acknowledged = self.acknowledged,
             let found = self.slowerLink(.short, acknowledged, delivered)
