@@ -42,16 +42,17 @@ extension Workload {
                     BlackHole.take(header.write(into: &target)?.headerLength ?? 0)
                 }
             },
-            Self.rewriting(), Self.leavingOut(), Self.caching(packet),
+            Self.rewriting(leavesOut: false), Self.rewriting(leavesOut: true), Self.caching(packet),
         ]
     }
 
-    private static func rewriting() -> Workload {
+    /// - Parameter leavesOut: every second packet is of a temporal layer that the receiver does not get.
+    private static func rewriting(leavesOut: Bool) -> Workload {
         var random = RandomSource.seeded(state: 1)
         var rewriter = RTPRewriter(kind: .video, clockRate: 90_000, using: &random)
         var sequence: Int64 = 65_536
         _ = rewriter.switchSource(to: 0, sequence: sequence, timestamp: 0, referenceTimestamp: nil, at: .zero)
-        return Workload("RTP numbers, rewrite") { count in
+        return Workload(leavesOut ? "RTP numbers, rewrite one and leave one out" : "RTP numbers, rewrite") { count in
             for _ in 0..<count {
                 let rewritten = rewriter.rewrite(
                     source: 0,
@@ -62,28 +63,9 @@ extension Workload {
                 )
                 BlackHole.take(Int(truncatingIfNeeded: rewritten?.sequence ?? 0))
                 sequence += 1
-            }
-        }
-    }
-
-    /// Every second packet belongs to a temporal layer that the receiver does not get.
-    private static func leavingOut() -> Workload {
-        var random = RandomSource.seeded(state: 1)
-        var rewriter = RTPRewriter(kind: .video, clockRate: 90_000, using: &random)
-        var sequence: Int64 = 65_536
-        _ = rewriter.switchSource(to: 0, sequence: sequence, timestamp: 0, referenceTimestamp: nil, at: .zero)
-        return Workload("RTP numbers, rewrite one and leave one out") { count in
-            for _ in 0..<count {
-                let rewritten = rewriter.rewrite(
-                    source: 0,
-                    sequence: sequence,
-                    timestamp: UInt32(truncatingIfNeeded: sequence),
-                    marker: false,
-                    at: Instant(nanoseconds: sequence &* 1_000_000)
-                )
-                BlackHole.take(Int(truncatingIfNeeded: rewritten?.sequence ?? 0))
-                BlackHole.take(rewriter.leaveOut(source: 0, sequence: sequence + 1) ? 1 : 0)
-                sequence += 2
+                guard leavesOut else { continue }
+                BlackHole.take(rewriter.leaveOut(source: 0, sequence: sequence) ? 1 : 0)
+                sequence += 1
             }
         }
     }
