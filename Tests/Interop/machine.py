@@ -8,10 +8,8 @@ from pathlib import Path
 #: Seconds that `_work` may take with every processor busy, for 30 pictures per second. At this limit four pages with
 #: 720 lines use 85 % of two processors.
 QUICK = 0.25
-#: Of the time, that a host gave to others: from SHORT on a failure may well be its own; from STARVED on no server could
-#: have done it.
+#: Of the time, that a host gave to others: from here on a failure may well be its own.
 SHORT = 0.05
-STARVED = 0.25
 
 #: Pictures per second that cameras make. A slow machine shows half of them whole instead of all of them late.
 frame_rate = 30

@@ -141,8 +141,6 @@ async def simulcast(page, room):
     await join(page, room, "Ada", sound="tone", camera={"codec": "VP8"})
 
 
-# One after the other: both at once are more than two slow processors can encode and paint. Two links that differ at the same
-# time are "A tenth of the packets lost ...", on request.
 @scenario("Three VP8 layers follow the capacity of Chromium's link, without a freeze", timeout=120)
 async def vp8_to_chromium(run):
     await behind_links(run, simulcast, ["Chromium"], "chromium")
@@ -151,6 +149,13 @@ async def vp8_to_chromium(run):
 @scenario("Three VP8 layers follow the capacity of Firefox's link, without a freeze", timeout=120)
 async def vp8_to_firefox(run):
     await behind_links(run, simulcast, ["Firefox"], "firefox")
+
+
+# On request: more than two slow processors can encode and paint.
+@scenario("Three VP8 layers follow the capacity of Chromium's and of Firefox's link, without a freeze", timeout=120,
+          on_request=True)
+async def vp8_to_both(run):
+    await behind_links(run, simulcast, ["Chromium", "Firefox"], "vp8")
 
 
 def scalable(codec, mode):

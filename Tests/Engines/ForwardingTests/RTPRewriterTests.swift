@@ -137,6 +137,29 @@ struct RTPRewriterSequenceTests {
         #expect(rewriter.send(1_003)?.sequence == first + 3)
     }
 
+    @Test("leaving out says whether the number closed up; a place that was kept is filled once instead")
+    func leaveOutTellsOfPlaces() throws {
+        var rewriter = startedRewriter()
+        let first = try rewriter.mustSend(1_000).sequence
+        func leavesOut(_ sequence: Int64, source: Int = 0) -> Bool {
+            rewriter.leaveOut(source: source, sequence: sequence)
+        }
+        func place(_ sequence: Int64) -> Int64? {
+            rewriter.fillPlace(source: 0, sequence: sequence, timestamp: 0)?.sequence
+        }
+        #expect(leavesOut(1_001))
+        #expect(place(1_001) == nil)
+        #expect(rewriter.send(1_003)?.sequence == first + 2)
+        #expect(!leavesOut(1_002))
+        #expect(place(1_002) == first + 1)
+        #expect(place(1_002) == nil)
+        // The last one again, and of a source that nobody switched to.
+        #expect(!leavesOut(1_003))
+        #expect(place(1_003) == nil)
+        #expect(!leavesOut(1_004, source: 1))
+        #expect(rewriter.send(1_004)?.sequence == first + 3)
+    }
+
     @Test("a switch goes on at +1, or at +2 when the frame before was cut short", arguments: [true, false])
     func switchNumbers(marker: Bool) throws {
         var rewriter = startedRewriter()
