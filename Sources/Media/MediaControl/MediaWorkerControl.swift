@@ -128,6 +128,8 @@ package enum PauseReason: UInt8, Sendable, Equatable, CaseIterable {
     case subscriber
     /// The room shows the last N speakers only, and this is not one of theirs.
     case lastN
+    /// The worker cannot send all that it is asked for (`LoadShedding`). Only the worker itself says so.
+    case overload
 }
 
 /// What a subscriber has use for on one section.

@@ -44,6 +44,11 @@ extension Leg {
             request.maximumTemporal = request.highestTemporal(framesPerSecond: Float(maximum))
         }
         self.noteOffers(request)
+        if self.isReduced {
+            request.maximumSpatial = 0
+            let limit = request.highestTemporal(framesPerSecond: Self.reducedFrameRate)
+            request.maximumTemporal = min(request.maximumTemporal, limit)
+        }
         return request
     }
 
@@ -139,6 +144,7 @@ extension Leg {
     private var reason: String {
         if self.pauses & (1 << PauseReason.subscriber.rawValue) != 0 { return "paused at the subscriber's wish" }
         if self.pauses & (1 << PauseReason.lastN.rawValue) != 0 { return "paused: not among the last speakers" }
+        if self.isPaused { return "paused: the server has more to do than it can; it comes back when there is less" }
         if let stall = self.selector.stall { return stall.sentence }
         guard let decision = self.decision else { return "about to start" }
         let isSent = self.selector.layers.spatial >= 0
@@ -146,6 +152,9 @@ extension Leg {
         if decision.spatial >= 0, !isSent { return "about to start: waits for a key frame from the sender" }
         if decision.reason == .nothingOffered, isSent {
             return "just begun: what the sender sends is not measured yet"
+        }
+        if self.isReduced, [.best, .fillsTile, .limitedByRequest].contains(decision.reason) {
+            return "the server has more to do than it can; a better picture comes when there is less"
         }
         return decision.sentence(estimate: self.estimate ?? .zero)
     }

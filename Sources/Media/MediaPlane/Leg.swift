@@ -62,6 +62,8 @@ struct Leg: ~Copyable {
     var vp9 = VP9Rewriter()
     var descriptor = DescriptorRewriter()
     var preference = SubscriberPreference()
+    /// The worker is overloaded: it is sent no more than the smallest layer.
+    var isReduced = false
 
     // Bandwidth.
     /// `nil` before the first one of this binding.
@@ -163,6 +165,7 @@ struct Leg: ~Copyable {
         self.selector = LayerSelector()
         self.selector.isSimulcast = unsafe track.pointee.layerCount > 1
         self.pauses = 0
+        self.isReduced = false
         self.preference = SubscriberPreference()
         self.reportedLayers = nil
     }

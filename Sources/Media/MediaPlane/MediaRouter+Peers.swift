@@ -169,6 +169,7 @@ extension MediaRouter {
         var now = start
         self.reportAudioActivity(at: now)
         self.runMirrors(at: now)
+        self.shedLoad(at: now)
         // Bounded, in case a session's deadline were not to move: the loop must go on to the sockets. What becomes due
         // meanwhile has its turn after them.
         for _ in 0..<4_096 {

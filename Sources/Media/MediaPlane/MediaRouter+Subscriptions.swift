@@ -45,10 +45,15 @@ extension MediaRouter {
     ) {
         guard let session = unsafe self.session(section.session) else { return }
         guard let leg = unsafe self.leg(section.mid, of: session) else { return }
+        unsafe self.setPaused(paused, because: reason, leg: leg, at: now)
+    }
+
+    mutating func setPaused(_ paused: Bool, because reason: PauseReason, leg: LegPointer, at now: Instant) {
         // The wish is about the track that is bound; without one there is nothing to hold back.
         guard unsafe leg.pointee.track != nil else { return }
         let wasPaused = unsafe leg.pointee.isPaused
         let bit: UInt8 = 1 << reason.rawValue
+        guard unsafe (leg.pointee.pauses & bit != 0) != paused else { return }
         unsafe self.countPause(of: leg, by: -1)
         unsafe leg.pointee.pauses = paused ? leg.pointee.pauses | bit : leg.pointee.pauses & ~bit
         unsafe self.countPause(of: leg, by: 1)
@@ -57,7 +62,7 @@ extension MediaRouter {
         unsafe self.forgetDecision(of: leg)
         unsafe leg.pointee.startAnew()
         if isPaused {
-            unsafe self.needsAllocation(session, because: .preference, at: now)
+            unsafe self.needsAllocation(leg.pointee.session, because: .preference, at: now)
         } else {
             unsafe self.start(leg, at: now)
         }
@@ -141,8 +146,10 @@ extension MediaRouter {
         let amount = UInt64(bitPattern: change)
         if unsafe leg.pointee.pauses & (1 << PauseReason.subscriber.rawValue) != 0 {
             self.counters.tracksPaused &+= amount
-        } else {
+        } else if unsafe leg.pointee.pauses & (1 << PauseReason.lastN.rawValue) != 0 {
             self.counters.tracksUnused &+= amount
+        } else {
+            self.counters.tracksShed &+= amount
         }
     }
 

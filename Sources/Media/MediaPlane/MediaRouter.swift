@@ -86,6 +86,7 @@ package struct MediaRouter: ~Copyable {
     /// Of whatever comes, and of media.
     var overload = Overload()
     var mediaOverload = Overload()
+    var loadShedding = LoadShedding()
 
     /// - Parameters:
     ///   - egress: where datagrams go.

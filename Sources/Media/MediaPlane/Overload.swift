@@ -40,7 +40,9 @@ extension MediaRouter {
     ///   - isRTCP: there was nothing else in it.
     package mutating func noteSocketWait(_ wait: Nanoseconds, isRTCP: Bool, at now: Instant) {
         self.overload.note(wait: wait, at: now)
-        if !isRTCP { self.mediaOverload.note(wait: wait, at: now) }
+        guard !isRTCP else { return }
+        self.mediaOverload.note(wait: wait, at: now)
+        self.loadShedding.note(wait: wait)
     }
 
     /// Whether RTCP of a session is left unread. It is not authenticated yet, and changes nothing but the session's turn.

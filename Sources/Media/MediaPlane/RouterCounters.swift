@@ -108,6 +108,8 @@ package struct RouterCounters: BitwiseCopyable, Sendable {
     package var tracksUnused: UInt64 = 0
     /// Bound, and not sent because the subscriber's path does not carry it.
     package var tracksPausedForBandwidth: UInt64 = 0
+    /// Not sent because the worker is overloaded.
+    package var tracksShed: UInt64 = 0
     /// Of the last second, in thousandths.
     package var busyPermille: UInt64 = 0
 

@@ -114,6 +114,10 @@ package enum MetricDefinitions {
             labels: []
         ),
         .gauge("sluice_worker_busy_ratio", "Share of its time in which a media worker did not wait, 0 to 1."),
+        .gauge(
+            "sluice_worker_shed_tracks",
+            "Video tracks that a media worker does not send to a subscriber because it is overloaded."
+        ),
         .gauge("sluice_worker_sessions", "Sessions of a media worker."),
         .gauge(
             "sluice_worker_mirrored_tracks",

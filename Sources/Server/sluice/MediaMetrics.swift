@@ -188,6 +188,7 @@ enum MediaMetrics {
                 "sluice_worker_busy_ratio",
                 [MetricSample([label], .number(Double(counters.busyPermille) / 1_000))]
             ),
+            MetricFamily("sluice_worker_shed_tracks", [MetricSample([label], .count(counters.tracksShed))]),
             MetricFamily("sluice_worker_sessions", [MetricSample([label], .count(counters.sessions))]),
             MetricFamily("sluice_worker_mirrored_tracks", [MetricSample([label], .count(counters.mirrors))]),
             MetricFamily(
