@@ -15,6 +15,7 @@ import Testing
         var camera: Camera
         var talker: Talker
         let subscribers: [SimulatedClient]
+        let picture: PublishedTrack
         let pictures: [SectionReference]
 
         init(subscriberCount: Int, rids: [String] = []) throws {
@@ -22,6 +23,7 @@ import Testing
             let picture = publisher.add(.video, direction: .send, rids: rids)
             let sound = publisher.add(.audio, direction: .send)
             try self.call.negotiate(publisher)
+            self.picture = PublishedTrack(session: publisher.id, mid: picture)
             var (subscribers, pictures): ([SimulatedClient], [SectionReference]) = ([], [])
             for _ in 0..<subscriberCount {
                 let subscriber = self.call.addClient()
@@ -117,7 +119,7 @@ import Testing
         #expect(totals[2] >= others + 70, "\(seen), seed \(Self.seed)")
     }
 
-    @Test func `who comes meanwhile, or pauses a picture, is counted once`() throws {
+    @Test func `who pauses a picture meanwhile, or leaves it, is counted once`() throws {
         var broadcast = try Broadcast(subscriberCount: 2)
         _ = broadcast.goOn(seconds: 6, wait: 0)
         _ = broadcast.goOn(seconds: 8, wait: 160)
@@ -129,6 +131,32 @@ import Testing
         #expect(counters.tracksShed == 1 && counters.tracksPaused == 1, "seed \(Self.seed)")
         call.workers[0].router.unbind(broadcast.pictures[1], at: call.now)
         #expect(broadcast.shed == 0, "seed \(Self.seed)")
+    }
+
+    @Test func `who starts meanwhile sees no picture for a moment`() throws {
+        var broadcast = try Broadcast(subscriberCount: 2)
+        let call = broadcast.call
+        call.workers[0].router.setPaused(true, because: .lastN, for: broadcast.pictures[0], at: call.now)
+        _ = broadcast.goOn(seconds: 6, wait: 0)
+        _ = broadcast.goOn(seconds: 8, wait: 160)
+        call.workers[0].router.setPaused(false, because: .lastN, for: broadcast.pictures[0], at: call.now)
+        #expect(broadcast.shed == 2, "seed \(Self.seed)")
+        let seen = broadcast.goOn(seconds: 1, wait: 160)
+        #expect(seen.allSatisfy { $0.video == 0 && $0.audio >= 49 }, "\(seen), seed \(Self.seed)")
+    }
+
+    @Test func `a muted picture is none that could be left out, and is one again when it goes on`() throws {
+        var broadcast = try Broadcast(subscriberCount: 2)
+        _ = broadcast.goOn(seconds: 6, wait: 0)
+        _ = broadcast.goOn(seconds: 8, wait: 160)
+        #expect(broadcast.shed == 2, "seed \(Self.seed)")
+        broadcast.call.workers[0].router.setMuted(true, for: broadcast.picture, at: broadcast.call.now)
+        _ = broadcast.goOn(seconds: 1, wait: 160)
+        #expect(broadcast.shed == 0, "seed \(Self.seed)")
+        broadcast.call.workers[0].router.setMuted(false, for: broadcast.picture, at: broadcast.call.now)
+        #expect(broadcast.shed == 2, "seed \(Self.seed)")
+        let after = broadcast.goOn(seconds: 40, wait: 0)
+        #expect(after.allSatisfy { $0.video >= 145 }, "\(after), seed \(Self.seed)")
     }
 
     @Test func `a wait that ends takes nothing from anybody`() throws {

@@ -54,7 +54,7 @@ extension Leg {
 
     /// The largest layer that is not larger than the subscriber wants; the smallest where all are. Layers whose size is
     /// not known yet count as fitting.
-    @inline(__always) private var largestRank: Int {
+    @inline(__always) var largestRank: Int {
         guard let track = unsafe self.track else { return 0 }
         guard self.preference.maximumWidth != nil || self.preference.maximumHeight != nil else { return .max }
         var allowed = 0

@@ -5,17 +5,23 @@ import Basics
 /// Datagrams that nobody has time to read are lost at random: sound and key frames among them, and what a publisher lost is
 /// asked for by all who watch it. So the worker chooses itself what it does not send. Sound is never left out.
 ///
-/// Twice a second it looks at the queue that stands in the sockets: the least wait of all reads, as CoDel judges (RFC 8289
-/// §3.2), since a pause of the thread makes a wait that ends. While that is long and does not shrink, more is left out. How
-/// busy the thread is says little: it does more at a time, for less, when more has come meanwhile. So what was left out comes
-/// back by trial: little by little, and later after each time that it was too much.
+/// Twice a second it looks at the queues that stand in its sockets, and in the rings of other workers: of each the least wait
+/// of all reads, as CoDel judges (RFC 8289 §3.2), since a pause of the thread makes a wait that ends. While the longest of
+/// them is long and does not shrink, more is left out. How busy the thread is says little: it does more at a time, for less,
+/// when more has come meanwhile. So what was left out comes back by trial: little by little, and later after each time that
+/// it was too much.
 struct LoadShedding: Sendable, BitwiseCopyable {
     static let interval = Nanoseconds.milliseconds(500)
     /// A queue that stands this long is overload; one below the other leaves room for more.
     static let longWait = Nanoseconds.milliseconds(50)
     static let shortWait = Nanoseconds.milliseconds(20)
-    /// Fewer reads than this say nothing about a queue.
+    /// Fewer reads than this say nothing about a queue, unless it takes this long until there are more: with an audience of
+    /// thousands one read is work for half a second.
     private static let leastReads = 4
+    private static let patience = 4
+    /// Of a worker's twelve sockets, and of its rings together.
+    static let queueCount = 13
+    static let rings = 12
     /// What may be left of a queue an interval later.
     private static let shrinking = 0.85
     /// Of all videos: what is done at each step down, and undone at each step up.
@@ -31,8 +37,7 @@ struct LoadShedding: Sendable, BitwiseCopyable {
     /// Of all videos, the share that is not sent.
     private(set) var paused = 0.0
     private(set) var nextUpdate = Instant.zero
-    private var leastWait: Nanoseconds?
-    private var readCount = 0
+    private var queues = InlineArray<13, StandingWait>(repeating: StandingWait())
     /// It has been long for so many intervals.
     private var longCount = 0
     /// What it may be now if what has been done is enough.
@@ -46,30 +51,46 @@ struct LoadShedding: Sendable, BitwiseCopyable {
     /// The next update may change something.
     var mayChange: Bool { self.isOn || self.longCount > 0 }
 
-    /// Of a read of media: how long its oldest datagram had lain in the socket.
-    mutating func note(wait: Nanoseconds) {
-        self.leastWait = min(self.leastWait ?? wait, wait)
-        self.readCount += 1
+    /// Of a read of media: how long its oldest datagram had lain there.
+    ///
+    /// - Parameter queue: the socket's index, or `rings`.
+    mutating func note(wait: Nanoseconds, queue: Int) {
+        guard self.queues.indices.contains(queue) else { return }
+        self.queues[queue].note(wait)
     }
 
     /// To be called when `nextUpdate` has come.
     ///
     /// - Parameter canReduce: there are videos with smaller layers.
     mutating func update(canReduce: Bool, at now: Instant) {
-        let wait = self.readCount >= Self.leastReads ? self.leastWait ?? .zero : .zero
-        self.leastWait = nil
-        self.readCount = 0
         self.nextUpdate = now + Self.interval
+        let (wait, isWhole) = self.takeLongestWait()
+        guard let wait else { return }
+        let wasLong = self.longCount > 0
         self.longCount = wait > Self.longWait ? self.longCount + 1 : 0
         // What lies there has to be worked off before anything can be said about what comes.
-        let allowed = max(Self.longWait, Nanoseconds(Int64(Double(self.allowedWait.count) * Self.shrinking)))
-        self.allowedWait = self.longCount > 0 ? allowed : Self.longWait
-        if self.longCount > 1, wait > allowed {
+        let shrunk = Nanoseconds(Int64(Double(self.allowedWait.count) * Self.shrinking))
+        self.allowedWait = wasLong ? max(Self.longWait, shrunk) : max(Self.longWait, wait)
+        if wasLong, wait > self.allowedWait {
             self.fall(canReduce: canReduce, at: now)
             self.allowedWait = wait
-        } else if self.isOn, wait < Self.shortWait, now >= self.holdUntil {
+        } else if self.isOn, isWhole, wait < Self.shortWait, now >= self.holdUntil {
             self.rise()
         }
+    }
+
+    /// The longest of the queues' waits, `nil` when nothing is known of any; and whether nothing is known to be longer.
+    private mutating func takeLongestWait() -> (wait: Nanoseconds?, isWhole: Bool) {
+        var (longest, isIdle, isWhole): (Nanoseconds?, Bool, Bool) = (nil, true, true)
+        for queue in self.queues.indices where self.queues[queue].readCount > 0 {
+            isIdle = false
+            guard let wait = self.queues[queue].take(reads: Self.leastReads, patience: Self.patience) else {
+                isWhole = isWhole && (self.queues[queue].least ?? .zero) < Self.shortWait
+                continue
+            }
+            longest = max(longest ?? wait, wait)
+        }
+        return (isIdle ? .zero : longest, isWhole)
     }
 
     private mutating func fall(canReduce: Bool, at now: Instant) {
@@ -98,6 +119,26 @@ struct LoadShedding: Sendable, BitwiseCopyable {
     }
 }
 
+/// The least wait of all reads of one queue, until there were enough of them.
+private struct StandingWait: BitwiseCopyable {
+    private(set) var least: Nanoseconds?
+    private(set) var readCount = 0
+    private var intervals = 0
+
+    mutating func note(_ wait: Nanoseconds) {
+        self.least = min(self.least ?? wait, wait)
+        self.readCount += 1
+    }
+
+    /// `nil` when there were not enough yet. To be called once in an interval.
+    mutating func take(reads: Int, patience: Int) -> Nanoseconds? {
+        self.intervals += 1
+        guard self.readCount >= reads || self.intervals >= patience else { return nil }
+        defer { self = StandingWait() }
+        return self.least
+    }
+}
+
 /// Which videos it takes: those that nobody looks at in particular first, then those of who speaks, then screens and what
 /// is pinned. Of one kind always the same ones, so that nothing comes and goes without need.
 struct SheddingOrder {
@@ -112,6 +153,8 @@ struct SheddingOrder {
     ///   - share: of all that were counted.
     ///   - place: the video's among those of its kind, from 0 to 1.
     func takes(share: Double, weight: Float, place: Double) -> Bool {
+        // It has only just begun, and nothing was counted.
+        guard self.total > 0 else { return place < share }
         let kind = Self.kind(weight)
         var left = share * self.total
         for before in 0..<kind { left -= self.counts[before] }

@@ -111,6 +111,11 @@ extension MediaRouter {
         var isMore = false
         for worker in self.crossings.inbound.indices {
             guard let ring = self.crossings.inbound[worker] else { continue }
+            if unsafe ring.front() != nil {
+                // The slots bear no times. Half a ring is a quarter of a second of what 20 publishers send.
+                let isLong = ring.freeCount < ring.capacity / 2
+                self.loadShedding.note(wait: isLong ? .milliseconds(250) : .zero, queue: LoadShedding.rings)
+            }
             // They stay in their slots until all of them are forwarded.
             self.beginBatch()
             var count = 0

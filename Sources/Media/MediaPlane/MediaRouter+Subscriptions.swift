@@ -58,7 +58,10 @@ extension MediaRouter {
         unsafe leg.pointee.pauses = paused ? leg.pointee.pauses | bit : leg.pointee.pauses & ~bit
         unsafe self.countPause(of: leg, by: 1)
         let isPaused = unsafe leg.pointee.isPaused
-        guard isPaused != wasPaused else { return }
+        guard isPaused != wasPaused else {
+            unsafe leg.pointee.hasReasonNews = true
+            return
+        }
         unsafe self.forgetDecision(of: leg)
         unsafe leg.pointee.startAnew()
         if isPaused {
@@ -173,6 +176,7 @@ extension MediaRouter {
         guard let track = unsafe leg.pointee.track, unsafe leg.pointee.session.pointee.isConnected else { return }
         unsafe self.wake(leg.pointee.session, by: now)
         guard unsafe track.pointee.kind == .video else { return }
+        if self.loadShedding.isOn { unsafe self.shed(leg, at: now) }
         if let bandwidth = unsafe leg.pointee.session.pointee.bandwidth {
             unsafe self.giveGrace(leg.pointee.session, at: now)
             unsafe self.allocate(leg.pointee.session, bandwidth, at: now)

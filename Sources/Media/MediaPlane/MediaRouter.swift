@@ -87,6 +87,8 @@ package struct MediaRouter: ~Copyable {
     var overload = Overload()
     var mediaOverload = Overload()
     var loadShedding = LoadShedding()
+    /// Of all videos, and of those with smaller layers, as counted last.
+    var sheddingOrder = (all: SheddingOrder(), layered: SheddingOrder())
 
     /// - Parameters:
     ///   - egress: where datagrams go.

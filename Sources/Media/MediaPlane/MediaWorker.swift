@@ -23,6 +23,8 @@ package actor MediaWorker: MediaWorkerControl {
     private static let wakeTag = 64
     /// That are read of a descriptor in a turn of the loop, so that timers and the other sockets get their turn.
     private static let mostBatches = 16
+    /// No further batch is read after this long: timers have their turn. With an audience of thousands one is 0.3 s of work.
+    private static let longestRead = Nanoseconds.milliseconds(100)
 
     private let executor: WorkerExecutor
     private let sockets: [UDPSocket]
@@ -257,7 +259,7 @@ package actor MediaWorker: MediaWorkerControl {
         self.mediaCount = 0
         for position in 0..<Int(max(0, ready)) {
             let tag = Int(truncatingIfNeeded: tags[position])
-            if self.sockets.indices.contains(tag) { self.read(socket: tag, at: &now) }
+            if self.sockets.indices.contains(tag) { self.read(socket: tag, until: began + Self.longestRead, at: &now) }
             if tag == Self.wakeTag { self.mailbox.wake.drain() }
         }
         // RTCP gets as much time as the rest took: it is not to hold up media that came meanwhile.
@@ -313,14 +315,14 @@ package actor MediaWorker: MediaWorkerControl {
         return others
     }
 
-    /// Reads a socket until it is empty, within `mostBatches`.
-    private func read(socket: Int, at now: inout Instant) {
+    /// Reads a socket until it is empty, within `mostBatches`: one batch in any case, and no other after `latest`.
+    private func read(socket: Int, until latest: Instant, at now: inout Instant) {
         for _ in 0..<Self.mostBatches {
             let count = self.receiver.read(self.sockets[socket].descriptor)
             guard count > 0 else { return }
             now = Self.now()
             let received = now
-            self.noteWait(isRTCP: false, at: now)
+            self.noteWait(socket: socket, isRTCP: false, at: now)
             // Media first, so that it is forwarded together; feedback and the like would divide it.
             self.router.beginBatch()
             var others = self.handle(0..<count, socket: socket, isMedia: true, at: now)
@@ -331,9 +333,10 @@ package actor MediaWorker: MediaWorkerControl {
             self.mediaCount += total - others
             if others > 0 { _ = self.handle(0..<total, socket: socket, isMedia: false, at: now) }
             self.router.flush()
-            self.router.noteBatchSent(receivedAt: received, sentAt: Self.now())
+            now = Self.now()
+            self.router.noteBatchSent(receivedAt: received, sentAt: now)
             self.statistics.socketDropped(self.receiver.overflow, socket: socket)
-            if total < ReceiveBatch.messageCount { return }
+            if total < ReceiveBatch.messageCount || now >= latest { return }
         }
     }
 
@@ -344,7 +347,7 @@ package actor MediaWorker: MediaWorkerControl {
             let count = self.receiver.read(descriptor)
             guard count > 0 else { return }
             now = Self.now()
-            self.noteWait(isRTCP: true, at: now)
+            self.noteWait(socket: socket, isRTCP: true, at: now)
             // The kernel has put together what one sender sent at once before it divides: the first of them decides.
             let others = self.handle(0..<count, socket: socket, isMedia: true, at: now)
             self.mediaCount += count - others
@@ -358,10 +361,10 @@ package actor MediaWorker: MediaWorkerControl {
     }
 
     /// Of the batch that was read last.
-    private func noteWait(isRTCP: Bool, at now: Instant) {
+    private func noteWait(socket: Int, isRTCP: Bool, at now: Instant) {
         let wait = self.receiver.wait(now: now)
         self.statistics.read(wait: wait)
-        self.router.noteSocketWait(wait, isRTCP: isRTCP, at: now)
+        self.router.noteSocketWait(wait, socket: socket, isRTCP: isRTCP, at: now)
     }
 
     /// Waits for the rest of frames that have begun to come, where that pays. Returns how many datagrams there are then.

@@ -37,12 +37,13 @@ struct Overload: Sendable, BitwiseCopyable {
 extension MediaRouter {
     /// - Parameters:
     ///   - wait: how long the oldest datagram of a read had lain in the socket's buffer.
+    ///   - socket: which one.
     ///   - isRTCP: there was nothing else in it.
-    package mutating func noteSocketWait(_ wait: Nanoseconds, isRTCP: Bool, at now: Instant) {
+    package mutating func noteSocketWait(_ wait: Nanoseconds, socket: Int = 0, isRTCP: Bool, at now: Instant) {
         self.overload.note(wait: wait, at: now)
         guard !isRTCP else { return }
         self.mediaOverload.note(wait: wait, at: now)
-        self.loadShedding.note(wait: wait)
+        self.loadShedding.note(wait: wait, queue: socket)
     }
 
     /// Whether RTCP of a session is left unread. It is not authenticated yet, and changes nothing but the session's turn.

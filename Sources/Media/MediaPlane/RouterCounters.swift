@@ -110,6 +110,8 @@ package struct RouterCounters: BitwiseCopyable, Sendable {
     package var tracksPausedForBandwidth: UInt64 = 0
     /// Not sent because the worker is overloaded.
     package var tracksShed: UInt64 = 0
+    /// Sent in a smaller layer for that reason.
+    package var tracksReduced: UInt64 = 0
     /// Of the last second, in thousandths.
     package var busyPermille: UInt64 = 0
 

@@ -118,6 +118,10 @@ package enum MetricDefinitions {
             "sluice_worker_shed_tracks",
             "Video tracks that a media worker does not send to a subscriber because it is overloaded."
         ),
+        .gauge(
+            "sluice_worker_reduced_tracks",
+            "Video tracks that a media worker sends to a subscriber in the smallest layer only because it is overloaded."
+        ),
         .gauge("sluice_worker_sessions", "Sessions of a media worker."),
         .gauge(
             "sluice_worker_mirrored_tracks",

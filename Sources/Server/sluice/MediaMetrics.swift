@@ -189,6 +189,7 @@ enum MediaMetrics {
                 [MetricSample([label], .number(Double(counters.busyPermille) / 1_000))]
             ),
             MetricFamily("sluice_worker_shed_tracks", [MetricSample([label], .count(counters.tracksShed))]),
+            MetricFamily("sluice_worker_reduced_tracks", [MetricSample([label], .count(counters.tracksReduced))]),
             MetricFamily("sluice_worker_sessions", [MetricSample([label], .count(counters.sessions))]),
             MetricFamily("sluice_worker_mirrored_tracks", [MetricSample([label], .count(counters.mirrors))]),
             MetricFamily(

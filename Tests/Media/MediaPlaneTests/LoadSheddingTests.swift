@@ -12,7 +12,10 @@ import Testing
         /// - Parameter waits: of each interval, the least of its reads; some lie longer.
         mutating func goOn(_ waits: [Int64], reads: Int = 10, canReduce: Bool = false) {
             for wait in waits {
-                for read in 0..<reads { self.shedding.note(wait: .milliseconds(read == reads / 2 ? wait : wait + 30)) }
+                for read in 0..<reads {
+                    let some = read == reads / 2 ? wait : wait + 30
+                    self.shedding.note(wait: .milliseconds(some), queue: 0)
+                }
                 self.now = self.now + LoadShedding.interval
                 self.shedding.update(canReduce: canReduce, at: self.now)
             }
@@ -30,7 +33,8 @@ import Testing
             ([51], 0), ([51, 51], 10), ([50, 50, 50], 0), ([400, 0, 400, 0], 0),
             // One that does not shrink as it should is too long, one that does is waited for.
             ([200, 200], 10), ([200, 200, 200], 20), ([200, 200, 169], 10), ([200, 200, 169, 143, 120, 60, 51], 10),
-            ([200, 200, 171], 20), ([200, 200, 160, 160], 20), ([200, 200, 49, 51, 52], 20),
+            ([400, 200], 0), ([2_000, 900, 300], 0), ([200, 200, 171], 20), ([200, 200, 160, 160], 20),
+            ([200, 200, 49, 51, 52], 20),
             // Never more than all.
             (Array(repeating: 300, count: 20), 100),
         ] as [([Int64], Int)]
@@ -57,10 +61,41 @@ import Testing
         #expect(!worker.shedding.isOn)
     }
 
-    @Test func `a few reads say nothing`() {
+    @Test func `a few reads say something after two seconds only`() {
         var worker = Worker()
-        worker.goOn([300, 300, 300, 300], reads: 3)
+        worker.goOn([300, 300, 300, 300, 300, 300, 300], reads: 1)
         #expect(worker.paused == 0)
+        worker.goOn([300], reads: 1)
+        #expect(worker.paused == 10)
+        // And nothing comes back while they wait long.
+        worker.goOn(Array(repeating: 300, count: 40), reads: 1)
+        #expect(worker.paused == 100)
+    }
+
+    @Test(arguments: [1, 11, LoadShedding.rings])
+    func `a queue that stands counts, whatever the others do`(queue: Int) {
+        var worker = Worker()
+        func goOn(_ wait: Int64) {
+            for _ in 0..<4 { worker.shedding.note(wait: .milliseconds(wait), queue: queue) }
+            worker.goOn([0])
+        }
+        for _ in 0..<3 { goOn(200) }
+        #expect(worker.paused == 20)
+        // Of what is not known yet, the others' short waits do not decide either.
+        for _ in 0..<40 {
+            worker.shedding.note(wait: .milliseconds(30), queue: queue)
+            worker.goOn([0])
+        }
+        #expect(worker.paused == 20)
+        for _ in 0..<40 { goOn(0) }
+        #expect(worker.paused == 0)
+    }
+
+    @Test func `nothing to read is no queue`() {
+        var worker = Worker()
+        worker.goOn([100, 100])
+        worker.goOn(Array(repeating: 0, count: 30), reads: 0)
+        #expect(!worker.shedding.isOn)
     }
 
     @Test(arguments: [(0, 0), (19, 0), (20, 10), (50, 10)] as [(Int64, Int)])
@@ -108,6 +143,8 @@ import Testing
         #expect(taken(0.75) == [4, 2, 0])
         #expect(taken(0.875) == [4, 2, 1])
         #expect(taken(1) == [4, 2, 2])
-        #expect(SheddingOrder().takes(share: 1, weight: 1, place: 0) == false)
+        // Of what was not counted yet.
+        #expect(SheddingOrder().takes(share: 0.5, weight: 1, place: 0.4))
+        #expect(!SheddingOrder().takes(share: 0.5, weight: 1, place: 0.6))
     }
 }
