@@ -52,12 +52,24 @@ import Testing
         #expect(worker.reduced == 100 && worker.paused == 0)
         worker.goOn([100], canReduce: true)
         #expect(worker.reduced == 100 && worker.paused == 10)
-        // They come back last.
+        // They come back last, a step every three seconds.
         worker.goOn(0, seconds: 5)
-        #expect(worker.reduced == 100 && worker.paused == 8)
-        worker.goOn(0, seconds: 2)
         #expect(worker.reduced == 100 && worker.paused == 0)
-        worker.goOn(0, seconds: 10)
+        worker.goOn(0, seconds: 3)
+        #expect(worker.reduced == 75)
+        worker.goOn(0, seconds: 9)
+        #expect(!worker.shedding.isOn)
+    }
+
+    @Test func `all comes back, a tenth every three seconds`() {
+        var worker = Worker()
+        worker.goOn(Array(repeating: 300, count: 11))
+        #expect(worker.paused == 100)
+        worker.goOn(0, seconds: 5)
+        #expect(worker.paused == 90)
+        worker.goOn(0, seconds: 26)
+        #expect(worker.paused == 10)
+        worker.goOn(0, seconds: 1)
         #expect(!worker.shedding.isOn)
     }
 
@@ -87,7 +99,7 @@ import Testing
             worker.goOn([0])
         }
         #expect(worker.paused == 20)
-        for _ in 0..<40 { goOn(0) }
+        for _ in 0..<20 { goOn(0) }
         #expect(worker.paused == 0)
     }
 
@@ -125,8 +137,9 @@ import Testing
         worker.goOn(0, seconds: 300)
         #expect(!worker.shedding.isOn)
         worker.goOn([100, 100])
+        #expect(worker.paused == 10)
         worker.goOn(0, seconds: 5)
-        #expect(worker.paused == 8)
+        #expect(worker.paused == 0)
     }
 
     @Test func `what nobody looks at in particular is taken first, and always the same`() {
