@@ -19,8 +19,7 @@ struct LoadShedding: Sendable, BitwiseCopyable {
     /// thousands one read is work for half a second.
     private static let leastReads = 4
     private static let patience = 4
-    /// Of a worker's twelve sockets, and of its rings together.
-    static let queueCount = 13
+    /// The queue of what other workers leave in rings: a worker has twelve sockets at most.
     static let rings = 12
     /// What may be left of a queue an interval later.
     private static let shrinking = 0.85
@@ -39,9 +38,10 @@ struct LoadShedding: Sendable, BitwiseCopyable {
     /// Of all videos, the share that is not sent.
     private(set) var paused = 0.0
     private(set) var nextUpdate = Instant.zero
+    /// Of the sockets, and of all rings together.
     private var queues = InlineArray<13, StandingWait>(repeating: StandingWait())
-    /// It has been long for so many intervals.
-    private var longCount = 0
+    /// The longest of them was, an interval ago.
+    private var isLong = false
     /// What it may be now if what has been done is enough.
     private var allowedWait = Self.longWait
     private var hold = Self.hold.least
@@ -51,7 +51,7 @@ struct LoadShedding: Sendable, BitwiseCopyable {
 
     var isOn: Bool { self.reduced > 0 || self.paused > 0 }
     /// The next update may change something.
-    var mayChange: Bool { self.isOn || self.longCount > 0 }
+    var mayChange: Bool { self.isOn || self.isLong }
 
     /// Of a read of media: how long its oldest datagram had lain there.
     ///
@@ -68,8 +68,8 @@ struct LoadShedding: Sendable, BitwiseCopyable {
         self.nextUpdate = now + Self.interval
         let (wait, isWhole) = self.takeLongestWait()
         guard let wait else { return }
-        let wasLong = self.longCount > 0
-        self.longCount = wait > Self.longWait ? self.longCount + 1 : 0
+        let wasLong = self.isLong
+        self.isLong = wait > Self.longWait
         // What lies there has to be worked off before anything can be said about what comes.
         let shrunk = Nanoseconds(Int64(Double(self.allowedWait.count) * Self.shrinking))
         self.allowedWait = wasLong ? max(Self.longWait, shrunk) : max(Self.longWait, wait)
