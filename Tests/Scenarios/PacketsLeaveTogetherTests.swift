@@ -18,7 +18,7 @@ import Testing
     private static func describe(_ packet: SimulatedClient.Packet) -> String {
         let hash = packet.payload.reduce(5_381 as UInt64) { $0 &* 33 &+ UInt64($1) }
         return "\(packet.at.nanoseconds) \(packet.mid ?? "") \(packet.header) \(packet.transportSequence ?? 0) "
-            + "\(packet.payload.count) \(hash)"
+            + "\(packet.descriptor) \(packet.payload.count) \(hash)"
     }
 
     private final class Scene {
@@ -30,7 +30,7 @@ import Testing
         private var talker: Talker
         private var random: SeededRandom
 
-        init(seed: UInt64, goesTogether: Bool) throws {
+        init(seed: UInt64, goesTogether: Bool, describesFrames: Bool) throws {
             // What is held back comes with the next frame.
             let impairment = SimulatedNetwork.Impairment(delay: .microseconds(33_333))
             self.random = SeededRandom(seed: seed)
@@ -58,6 +58,7 @@ import Testing
             self.camera.payloadSize = 700
             self.camera.temporalLayers = 3
             self.camera.keyFrameFactor = 3
+            self.camera.describesFrames = describesFrames
             self.talker = Talker(client: self.publisher, mid: audio)
             self.talker.level = 30
         }
@@ -119,15 +120,19 @@ import Testing
         }
     }
 
-    @Test(arguments: 1...4 as ClosedRange<UInt64>)
-    func `packets that are forwarded together are those that would be forwarded one by one`(seed: UInt64) throws {
-        let together = try Scene(seed: seed, goesTogether: true)
-        let apart = try Scene(seed: seed, goesTogether: false)
+    @Test(arguments: 1...4 as ClosedRange<UInt64>, [false, true])
+    func `packets that are forwarded together are those that would be forwarded one by one`(
+        seed: UInt64,
+        describesFrames: Bool
+    ) throws {
+        let together = try Scene(seed: seed, goesTogether: true, describesFrames: describesFrames)
+        let apart = try Scene(seed: seed, goesTogether: false, describesFrames: describesFrames)
         try together.run()
         try apart.run()
         for (one, other) in zip(together.subscribers, apart.subscribers) {
             let (left, right) = (together.record(one), apart.record(other))
             #expect(left.packets.count > 500, "seed \(seed)")
+            #expect(one.packets.contains { $0.descriptor.count == 3 } == describesFrames, "seed \(seed)")
             for (position, (packet, expected)) in zip(left.packets, right.packets).enumerated()
             where packet != expected {
                 Issue.record("seed \(seed), subscriber \(one.id), packet \(position): \(packet), not \(expected)")

@@ -28,7 +28,7 @@ package import RTP
         at now: Instant
     ) -> DependencyDescriptorPatch? {
         guard info.flags.contains(.descriptor) else { return nil }
-        let number = self.frameNumbers.rewrite(info.frameNumber, mask: 0xFFFF, generation: generation)
+        let number = self.rewrite(info.frameNumber, generation: generation)
         var patch = DependencyDescriptorPatch(frameNumber: number)
         if targets.reachable != self.announced {
             // Without a word all of them are there.
@@ -44,6 +44,19 @@ package import RTP
             patch.targetCount = targets.count
         }
         return patch
+    }
+
+    /// Whether a mask goes with what is sent now, or something is to be noted about it: `patch` is to be asked then. If not,
+    /// a descriptor that has neither mask nor structure changes by its number only (`rewrite`).
+    package func announces(_ targets: ReachableTargets, at now: Instant) -> Bool {
+        targets.reachable != self.announced || now < self.announceUntil
+    }
+
+    /// The number of a frame that is sent for the first time.
+    ///
+    /// - Parameters: as for `patch`.
+    package mutating func rewrite(_ frameNumber: UInt16, generation: UInt32) -> UInt16 {
+        self.frameNumbers.rewrite(frameNumber, mask: 0xFFFF, generation: generation)
     }
 
     /// What to change in the descriptor of a packet that is sent again.

@@ -29,6 +29,9 @@ struct ForwardingBatch: ~Copyable {
         let marker: Bool
         /// It has numbers that each leg writes its own over.
         let hasNumbers: Bool
+        /// Of its dependency descriptor, if that was read: its bytes, and how far before the payload it lies.
+        let descriptorLength: UInt8
+        let descriptorDistance: UInt16
         let flags: FrameInfo.Flags
         /// Those of the packets behind it that go with it, all together.
         var flagsBehind: FrameInfo.Flags = []
@@ -42,6 +45,21 @@ struct ForwardingBatch: ~Copyable {
             self.marker = packet.header.marker
             if case .none = packet.payloadDescriptor { self.hasNumbers = false } else { self.hasNumbers = true }
             self.flags = packet.frame.flags
+            var range = 0..<0
+            if packet.frame.flags.contains(.descriptor) {
+                range = packet.header.range(of: .dependencyDescriptor) ?? range
+            }
+            self.descriptorLength = UInt8(truncatingIfNeeded: range.count)
+            self.descriptorDistance = UInt16(truncatingIfNeeded: packet.header.headerLength - range.lowerBound)
+        }
+
+        /// The publisher's dependency descriptor; empty = none was read.
+        @inline(__always)
+        var descriptor: UnsafeRawBufferPointer {
+            // Both are of one packet, where the descriptor lies in front of the payload.
+            guard let payload = unsafe self.payload else { return unsafe UnsafeRawBufferPointer(start: nil, count: 0) }
+            let start = unsafe UnsafeRawPointer(payload) - Int(self.descriptorDistance)
+            return unsafe UnsafeRawBufferPointer(start: start, count: Int(self.descriptorLength))
         }
     }
 
@@ -214,6 +232,18 @@ struct ForwardingBatch: ~Copyable {
         }
     }
 
+    /// Whether what a leg says differently in the dependency descriptor of one is what it says in that of the other.
+    private static func isDescribedAlike(
+        _ one: UnsafePointer<SourcePacket>,
+        _ other: UnsafePointer<SourcePacket>
+    ) -> Bool {
+        let (flags, others) = unsafe (one.pointee.frame.flags, other.pointee.frame.flags)
+        guard flags.union(others).contains(.descriptor) else { return true }
+        return unsafe flags.intersection(others).contains(.descriptor)
+            && flags.union(others).isDisjoint(with: [.structure, .targetMask])
+            && one.pointee.frame.frameNumber == other.pointee.frame.frameNumber
+    }
+
     /// With any header and padding that `forwardTogether` gives it, it fits a slot.
     private static func fits(_ entry: Entry) -> Bool {
         unsafe entry.payload != nil && entry.payloadLength <= EgressQueue.slotByteCount - Self.largestOverhead
@@ -231,7 +261,8 @@ struct ForwardingBatch: ~Copyable {
             && (other.pointee.headerValue == nil) == (one.pointee.headerValue == nil)
             && other.pointee.frame.frame == one.pointee.frame.frame
             && !other.pointee.frame.flags.contains(.keyStart)
-            && other.pointee.frame.flags.contains(.descriptor) == one.pointee.frame.flags.contains(.descriptor)
+            && Self.isDescribedAlike(one, other)
+            && self.entries[before].descriptorLength == self.entries[index].descriptorLength
             && other.pointee.payloadDescriptor.hasNumbers(of: one.pointee.payloadDescriptor)
             && Self.fits(self.entries[before]) && Self.fits(self.entries[index])
     }

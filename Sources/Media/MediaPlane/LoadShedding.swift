@@ -23,11 +23,10 @@ struct LoadShedding: Sendable, BitwiseCopyable {
     static let rings = 12
     /// What may be left of a queue an interval later.
     private static let shrinking = 0.85
-    /// Of all videos: what is done at each step down, and undone at each step up.
-    private static let reduction = 0.25
-    private static let pause = 0.1
-    /// Between steps up. Many at a time, because who comes back may need a key frame, which all of his room are sent.
-    private static let pauseBetween = Nanoseconds.seconds(3)
+    /// Of all videos: what is done at each step down, and undone at each step up, which are smaller: how much more the
+    /// worker can do is only known when it was too much.
+    private static let reduction = (down: 0.25, up: 0.05)
+    private static let pause = (down: 0.1, up: 0.02)
     /// After a step down, before the first one up.
     private static let hold = (least: Nanoseconds.seconds(5), most: Nanoseconds.seconds(80))
     /// Without a step down, until the hold is short again.
@@ -77,7 +76,7 @@ struct LoadShedding: Sendable, BitwiseCopyable {
             self.fall(canReduce: canReduce, at: now)
             self.allowedWait = wait
         } else if self.isOn, isWhole, wait < Self.shortWait, now >= self.holdUntil {
-            self.rise(at: now)
+            self.rise()
         }
     }
 
@@ -105,22 +104,23 @@ struct LoadShedding: Sendable, BitwiseCopyable {
         self.fellAt = now
         self.holdUntil = now + self.hold
         if canReduce, self.reduced < 1 {
-            self.reduced = min(1, self.reduced + Self.reduction)
+            self.reduced = min(1, self.reduced + Self.reduction.down)
         } else {
-            self.paused = min(1, self.paused + Self.pause)
+            self.paused = min(1, self.paused + Self.pause.down)
         }
     }
 
-    private mutating func rise(at now: Instant) {
+    private mutating func rise() {
         self.hasRisen = true
-        self.holdUntil = now + Self.pauseBetween
-        // Tenths are not exact: what is left of a step is none.
         if self.paused > 0 {
-            self.paused = self.paused > Self.pause * 1.5 ? self.paused - Self.pause : 0
+            self.paused = Self.less(self.paused, by: Self.pause.up)
         } else {
-            self.reduced = max(0, self.reduced - Self.reduction)
+            self.reduced = Self.less(self.reduced, by: Self.reduction.up)
         }
     }
+
+    /// Hundredths are not exact: what is left of a step is none.
+    private static func less(_ share: Double, by step: Double) -> Double { share > step * 1.5 ? share - step : 0 }
 }
 
 /// The least wait of all reads of one queue, until there were enough of them.

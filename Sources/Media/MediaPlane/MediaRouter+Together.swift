@@ -22,10 +22,11 @@ extension MediaRouter {
         while index >= 0 {
             let packet = unsafe self.collected.packet(index)
             let decision = unsafe self.decide(packet, rank: rank, leg: leg, at: now)
+            let source = unsafe run.track.pointee.layers + run.layer
             var count = 0
             switch decision.action {
             case .forward where unsafe self.collected.entry(index).pointee.together > 1:
-                count = unsafe self.forwardTogether(index, decision, rank: rank, leg: leg, at: now)
+                count = unsafe self.forwardTogether(index, decision, from: source, rank: rank, leg: leg, at: now)
             case .forward: break
             case .drop: count = unsafe self.leaveOutTogether(index, rank: rank, leg: leg)
             case .switchAndForward: break
@@ -62,7 +63,8 @@ extension MediaRouter {
     }
 
     /// Sends packets of the layer that the subscriber is on, which leave at once and as what they are: neither late, nor
-    /// part of a probe, nor with a descriptor of the leg's own, nor reported by their numbers.
+    /// part of a probe, nor with more of the leg's own in their descriptor than the frame's number, nor reported by their
+    /// numbers.
     ///
     /// - Parameters:
     ///   - first: that was decided about.
@@ -71,6 +73,7 @@ extension MediaRouter {
     private mutating func forwardTogether(
         _ first: Int,
         _ decision: FrameDecision,
+        from source: UnsafeMutablePointer<SourceLayer>,
         rank: Int,
         leg: LegPointer,
         at now: Instant
@@ -80,9 +83,10 @@ extension MediaRouter {
         var count = unsafe Int(entry.pointee.together)
         guard count > 0, unsafe leg.pointee.rewriter.isInOrder(source: rank, sequence: packet.pointee.sequence),
             unsafe !leg.pointee.isReportedByNumber,
-            unsafe !(leg.pointee.usesDescriptors && entry.pointee.flags.contains(.descriptor)),
             unsafe self.prepareTemplate(packet, leg, at: now), unsafe leg.pointee.template.hasHeader
         else { return 0 }
+        let isDescribed = unsafe leg.pointee.usesDescriptors && entry.pointee.flags.contains(.descriptor)
+        if isDescribed, unsafe !leg.pointee.changesOnlyFrameNumber(entry, from: source, at: now) { return 0 }
         let isVideo = unsafe leg.pointee.kind == .video
         var endsPicture = false
         if isVideo, count > 1 {
@@ -120,6 +124,7 @@ extension MediaRouter {
             from: first,
             rewritten,
             setsMarker: (decision.setsMarker, endsPicture),
+            isDescribed: isDescribed,
             leg: leg,
             at: now
         )
@@ -151,6 +156,7 @@ extension MediaRouter {
     /// - Parameters:
     ///   - rewritten: of the first one.
     ///   - setsMarker: of the first one, and of the last packet of its picture if that is behind it.
+    ///   - isDescribed: they have dependency descriptors.
     /// - Returns: whether they were sent.
     @inline(__always)
     private mutating func writePackets(
@@ -158,6 +164,7 @@ extension MediaRouter {
         from first: Int,
         _ rewritten: RewrittenPacket,
         setsMarker: (first: Bool, behind: Bool),
+        isDescribed: Bool,
         leg: LegPointer,
         at now: Instant
     ) -> Bool {
@@ -167,6 +174,11 @@ extension MediaRouter {
         if unsafe self.collected.entry(first).pointee.hasNumbers {
             let descriptor = unsafe self.collected.packet(first).pointee.payloadDescriptor
             patch = unsafe leg.pointee.patch(descriptor, generation: rewritten.generation)
+        }
+        var frameNumber: UInt16 = 0
+        if isDescribed {
+            let number = unsafe self.collected.packet(first).pointee.frame.frameNumber
+            frameNumber = unsafe leg.pointee.descriptor.rewrite(number, generation: rewritten.generation)
         }
         self.egress.reserve(count)
         let mark = self.egress.mark(unsafe session.pointee.chain)
@@ -190,7 +202,7 @@ extension MediaRouter {
             lastTimestamp = unsafe entry.pointee.timestamp
             let slot = unsafe self.egress.nextSlot()
             var target = unsafe MutableRawSpan(_unsafeBytes: slot)
-            let layout = unsafe leg.pointee.template.write(
+            var layout = unsafe leg.pointee.template.write(
                 marker: marker,
                 sequenceNumber: UInt16(truncatingIfNeeded: sequence),
                 timestamp: lastTimestamp &+ timestampOffset,
@@ -198,8 +210,15 @@ extension MediaRouter {
                 value: entry.pointee.headerValue,
                 into: &target
             )
+            if isDescribed {
+                layout = unsafe leg.pointee.template.append(
+                    descriptor: RawSpan(_unsafeBytes: entry.pointee.descriptor),
+                    frameNumber: frameNumber,
+                    into: &target
+                )
+            }
             guard let layout, let start = slot.baseAddress, let payload = unsafe entry.pointee.payload else {
-                // The template has a header, and the entry fits: see `forwardTogether`.
+                // The template has a header and room for the descriptor, and the entry fits: see `forwardTogether`.
                 unsafe self.egress.takeBack(to: mark, chain: &session.pointee.chain)
                 return false
             }

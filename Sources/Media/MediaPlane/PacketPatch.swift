@@ -39,6 +39,21 @@ extension Leg {
         return patch
     }
 
+    /// Whether a packet's dependency descriptor goes to the subscriber with another frame number and nothing else new, in a
+    /// header of the leg's template.
+    @inline(__always)
+    mutating func changesOnlyFrameNumber(
+        _ entry: UnsafePointer<ForwardingBatch.Entry>,
+        from source: UnsafeMutablePointer<SourceLayer>,
+        at now: Instant
+    ) -> Bool {
+        guard unsafe entry.pointee.flags.isDisjoint(with: [.structure, .targetMask]),
+            self.template.hasRoom(descriptorLength: unsafe Int(entry.pointee.descriptorLength))
+        else { return false }
+        let targets = unsafe source.pointee.frames.targets(for: self.selector.layersInStream)
+        return !self.descriptor.announces(targets, at: now)
+    }
+
     /// What to change in a packet that is sent again.
     ///
     /// - Parameter descriptor: the publisher's dependency descriptor; empty = none.

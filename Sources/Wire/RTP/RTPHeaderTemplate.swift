@@ -125,21 +125,28 @@ public import Basics
         )
     }
 
+    /// Whether `append` can add a descriptor of so many bytes: in the one-byte form, at most 16 (RFC 8285 §4.2).
+    @inlinable package func hasRoom(descriptorLength count: Int) -> Bool {
+        self.descriptorID > 0 && self.descriptorOffset > 0 && count > 0 && count <= Self.largestDescriptor
+            && self.headerLength(descriptorLength: count) <= Self.capacity
+    }
+
+    @inlinable func headerLength(descriptorLength count: Int) -> Int {
+        (Int(self.descriptorOffset) &+ 1 &+ count &+ 3) & ~3
+    }
+
     /// Adds a dependency descriptor to a header that `write` has just written.
     ///
-    /// - Returns: the header's new layout; `nil` when the descriptor has more than the 16 bytes of the one-byte form
-    ///   (RFC 8285 §4.2) or was not negotiated: `OutgoingHeader` has to write this one.
+    /// - Returns: the header's new layout; `nil` without room for the descriptor, or when it was not negotiated:
+    ///   `OutgoingHeader` has to write this one.
     @inlinable package func append(
         descriptor: RawSpan,
         into bytes: inout MutableRawSpan
     ) -> OutgoingHeader.Layout? {
         let offset = Int(self.descriptorOffset)
         let count = descriptor.byteCount
-        let headerLength = (offset &+ 1 &+ count &+ 3) & ~3
-        guard self.descriptorID > 0, offset > 0, count > 0, count <= Self.largestDescriptor,
-            headerLength <= Self.capacity,
-            bytes.byteCount >= Self.capacity
-        else { return nil }
+        guard self.hasRoom(descriptorLength: count), bytes.byteCount >= Self.capacity else { return nil }
+        let headerLength = self.headerLength(descriptorLength: count)
         bytes.store(self.descriptorID &<< 4 | UInt8(truncatingIfNeeded: count &- 1), at: offset)
         for index in 0..<count { bytes.store(descriptor.uint8(at: index), at: offset &+ 1 &+ index) }
         for index in (offset &+ 1 &+ count)..<headerLength { bytes.store(0 as UInt8, at: index) }
@@ -149,5 +156,20 @@ public import Basics
             transportSequenceNumberOffset: Int(self.transportSequenceNumberOffset),
             absoluteSendTimeOffset: Int(self.absoluteSendTimeOffset)
         )
+    }
+
+    /// As above, with another frame number in the descriptor (AV1 RTP 1.0 appendix A.8.2: bytes 1 and 2).
+    ///
+    /// - Returns: `nil` also for a descriptor of less than 3 bytes, which there is none of.
+    @inlinable package func append(
+        descriptor: RawSpan,
+        frameNumber: UInt16,
+        into bytes: inout MutableRawSpan
+    ) -> OutgoingHeader.Layout? {
+        guard descriptor.byteCount >= 3, let layout = self.append(descriptor: descriptor, into: &bytes) else {
+            return nil
+        }
+        bytes.store(frameNumber, at: Int(self.descriptorOffset) &+ 2)
+        return layout
     }
 }

@@ -2,6 +2,7 @@ import Basics
 import Forwarding
 import Negotiation
 import RTP
+import TestSupport
 
 /// Publishes VP8-shaped video, 30 frames a second, in one or more simulcast layers; makes key frames when asked by PLI.
 struct Camera {
@@ -15,6 +16,8 @@ struct Camera {
         var pictureCount = 0
         /// TL0PICIDX: counts the pictures of the lowest temporal layer.
         var baseIndex: UInt8 = 0
+        /// In dependency descriptors.
+        var frameNumber: UInt16
         var timestamp: UInt32
         var needsKeyFrame = true
         var isOn = true
@@ -44,6 +47,8 @@ struct Camera {
     var packetsPerFrame = 4
     /// 1...3; above the first, every other frame is of the highest.
     var temporalLayers = 1
+    /// Its packets have dependency descriptors, as those of Chromium where the server takes them.
+    var describesFrames = false
     /// Of each layer, in place of `packetsPerFrame`, smallest layer first.
     var packetsByLayer: [Int] = []
     /// Of each packet, about.
@@ -79,6 +84,7 @@ struct Camera {
                 height: UInt16(180 << index),
                 sequence: 65_000 + UInt64(index) * 100,
                 pictureID: UInt16(100 + index * 500),
+                frameNumber: UInt16(65_500 - index * 500),
                 timestamp: UInt32(90_000 * (index + 1))
             )
         }
@@ -124,6 +130,13 @@ struct Camera {
             let packet = self.client.seal(
                 mid: self.mid,
                 rid: layer.rid,
+                descriptor: self.descriptor(
+                    layer,
+                    isFirst: part == 0,
+                    isLast: marker,
+                    temporalID: Int(temporalID),
+                    isKeyFrame: isKeyFrame
+                ),
                 payloadType: codec.payloadType,
                 sequence: layer.sequence,
                 timestamp: layer.timestamp,
@@ -145,8 +158,48 @@ struct Camera {
             self.sentPackets += 1
             self.layers[index].sequence += 1
         }
+        self.layers[index].frameNumber &+= 1
         self.layers[index].pictureID = (self.layers[index].pictureID + 1) & 0x7FFF
         self.layers[index].timestamp &+= self.ticksPerFrame
+    }
+
+    /// Of three temporal layers with the pattern of `nextTemporalID`, or of one: what `FrameReader` is told of each frame.
+    private static let structures = [
+        1: DescriptorBuilder(
+            targetCount: 1,
+            templates: [
+                .init(spatialID: 0, temporalID: 0, indications: [2]),
+                .init(spatialID: 0, temporalID: 0, indications: [2], frameDiffs: [1]),
+            ]
+        ),
+        3: DescriptorBuilder(
+            targetCount: 3,
+            templates: [
+                .init(spatialID: 0, temporalID: 0, indications: [2, 2, 2]),
+                .init(spatialID: 0, temporalID: 0, indications: [2, 2, 2], frameDiffs: [4]),
+                .init(spatialID: 0, temporalID: 1, indications: [0, 1, 2], frameDiffs: [2]),
+                .init(spatialID: 0, temporalID: 2, indications: [0, 0, 1], frameDiffs: [1]),
+            ]
+        ),
+    ]
+
+    private func descriptor(
+        _ layer: Layer,
+        isFirst: Bool,
+        isLast: Bool,
+        temporalID: Int,
+        isKeyFrame: Bool
+    ) -> [UInt8] {
+        guard self.describesFrames, let structure = Self.structures[self.temporalLayers] else { return [] }
+        var extras = DescriptorBuilder.Extras()
+        extras.hasStructure = isKeyFrame && isFirst
+        return structure.descriptor(
+            isFrameStart: isFirst,
+            isFrameEnd: isLast,
+            template: isKeyFrame ? 0 : temporalID + 1,
+            frameNumber: layer.frameNumber,
+            extras: extras
+        )
     }
 
     private mutating func nextTemporalID(_ index: Int, isKeyFrame: Bool) -> UInt8 {

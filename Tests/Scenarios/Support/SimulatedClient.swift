@@ -18,6 +18,8 @@ final class SimulatedClient {
         let mid: String?
         let transportSequence: UInt16?
         let sendTime: AbsoluteSendTime?
+        /// The dependency descriptor; empty = none.
+        let descriptor: [UInt8]
         let payload: [UInt8]
     }
 
@@ -230,6 +232,7 @@ final class SimulatedClient {
             mid: header.mid(in: bytes.span.bytes)?.string,
             transportSequence: number?.value,
             sendTime: header.absoluteSendTime(in: bytes.span.bytes),
+            descriptor: Array(bytes[header.range(of: .dependencyDescriptor) ?? 0..<0]),
             payload: Array(bytes[header.headerLength...].dropLast(padding))
         )
         let isRetransmission =
@@ -294,6 +297,7 @@ final class SimulatedClient {
         rid: String? = nil,
         repairedRID: String? = nil,
         audioLevel: AudioLevel? = nil,
+        descriptor: [UInt8] = [],
         payloadType: UInt8,
         sequence: UInt64,
         timestamp: UInt32,
@@ -317,10 +321,11 @@ final class SimulatedClient {
         header.repairedRID = repairedRID.flatMap { ShortText($0) }
         header.audioLevel = audioLevel
         header.transportSequenceNumber = transportSequence
+        header.dependencyDescriptor = descriptor.indices
         var slot = [UInt8](repeating: 0, count: 1_500)
         var span = slot.mutableSpan
         var bytes = span.mutableBytes
-        guard let layout = header.write(into: &bytes) else { return nil }
+        guard let layout = header.write(into: &bytes, source: descriptor.span.bytes) else { return nil }
         return self.seal(
             Array(slot[0..<layout.headerLength]),
             payload,

@@ -77,6 +77,9 @@ import Testing
                 let layout = try #require(expected.layout)
                 let written = Self.write(header, value: value, descriptor: descriptor, from: template)
                 let comment: Comment = "seed \(seed), packet \(packet), descriptor of \(descriptor.count) bytes"
+                if !descriptor.isEmpty {
+                    #expect(template.hasRoom(descriptorLength: descriptor.count) == (written.layout != nil), comment)
+                }
                 guard descriptor.isEmpty || extensions[.dependencyDescriptor] != 0 else {
                     #expect(written.layout == nil, comment)
                     continue
@@ -99,6 +102,7 @@ import Testing
         _ header: OutgoingHeader,
         value: UInt8,
         descriptor: [UInt8],
+        frameNumber: UInt16? = nil,
         from template: RTPHeaderTemplate,
         capacity: Int = 128
     ) -> (bytes: [UInt8], layout: OutgoingHeader.Layout?) {
@@ -115,9 +119,36 @@ import Testing
                 into: &bytes
             )
             guard layout != nil, descriptor.byteCount > 0 else { return layout }
-            return template.append(descriptor: descriptor, into: &bytes)
+            guard let frameNumber else { return template.append(descriptor: descriptor, into: &bytes) }
+            return template.append(descriptor: descriptor, frameNumber: frameNumber, into: &bytes)
         }
         return (buffer, layout)
+    }
+
+    @Test func `a descriptor is appended with the frame number that it is to have`() {
+        var header = OutgoingHeader(marker: false, payloadType: 45, sequenceNumber: 1, timestamp: 2, ssrc: SSRC(3))
+        header.extensions[.mid] = 1
+        header.extensions[.dependencyDescriptor] = 8
+        header.mid = ShortText("0")
+        let shape = RTPHeaderTemplate.Shape(payloadType: 45, hasValue: false, isNumbered: false)
+        let template = RTPHeaderTemplate(header, shape: shape)
+        for count in 1...18 {
+            let descriptor = (0..<count).map { UInt8($0 + 1) }
+            var expected = descriptor
+            if count >= 3 { expected.replaceSubrange(1...2, with: [0x12, 0x34]) }
+            let (bytes, layout) = Self.write(
+                header,
+                value: 0,
+                descriptor: descriptor,
+                frameNumber: 0x1234,
+                from: template
+            )
+            #expect((layout != nil) == (3...16).contains(count), "\(count) bytes")
+            guard let layout else { continue }
+            let written = RTPHeaderInfo(bytes.span.bytes, extensions: header.extensions)
+            #expect(written?.headerLength == layout.headerLength, "\(count) bytes")
+            #expect(Array(bytes[written?.range(of: .dependencyDescriptor) ?? 0..<0]) == expected, "\(count) bytes")
+        }
     }
 
     @Test func `a header that is too long has no template, and a slot must have room`() {

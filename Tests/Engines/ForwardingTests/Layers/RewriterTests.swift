@@ -101,6 +101,28 @@ struct DescriptorRewriterTests {
         #expect(masks[19...].allSatisfy { $0 == nil })
     }
 
+    @Test("when nothing is to be announced, a descriptor without mask and structure changes by its frame number only")
+    func number() {
+        var reader = FrameReader()
+        var rewriter = DescriptorRewriter()
+        var counts = (alike: 0, announced: 0)
+        for (index, packet) in Self.packets(Self.format, keyAt: 30).enumerated() {
+            let info = reader.read(packet)
+            let targets = reader.targets(for: SelectedLayers(spatial: packet.frame.picture < 10 ? 2 : 1, temporal: 2))
+            let now = Instant(nanoseconds: Int64(packet.frame.picture) * 100_000_000)
+            let isAnnounced = rewriter.announces(targets, at: now)
+            var other = rewriter
+            let number = other.rewrite(info.frameNumber, generation: 1)
+            let patch = rewriter.patch(for: info, targets: targets, generation: 1, at: now)
+            #expect(patch?.frameNumber == number, "packet \(index)")
+            guard info.flags.isDisjoint(with: [.structure, .targetMask]) else { continue }
+            if isAnnounced { counts.announced += 1 } else { counts.alike += 1 }
+            if !isAnnounced { #expect(patch == DependencyDescriptorPatch(frameNumber: number), "packet \(index)") }
+        }
+        #expect(counts.alike > 50)
+        #expect(counts.announced > 10)
+    }
+
     @Test("in K-SVC lower layers cannot be decoded from what is sent of a higher one")
     func keySVC() {
         var format = Self.format
