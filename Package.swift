@@ -227,7 +227,7 @@ let package = Package(
         ),
         .testTarget(
             name: "LoadClientTests",
-            dependencies: ["Basics", "LoadClient", "TestSupport"],
+            dependencies: ["Basics", "Forwarding", "LoadClient", "RTP", "TestSupport"],
             path: "Tests/LoadTest/LoadClientTests",
             swiftSettings: testSettings
         ),

@@ -30,7 +30,7 @@ import Testing
         private var talker: Talker
         private var random: SeededRandom
 
-        init(seed: UInt64, goesTogether: Bool, describesFrames: Bool) throws {
+        init(seed: UInt64, goesTogether: Bool, descriptors: Camera.Descriptors) throws {
             // What is held back comes with the next frame.
             let impairment = SimulatedNetwork.Impairment(delay: .microseconds(33_333))
             self.random = SeededRandom(seed: seed)
@@ -58,7 +58,7 @@ import Testing
             self.camera.payloadSize = 700
             self.camera.temporalLayers = 3
             self.camera.keyFrameFactor = 3
-            self.camera.describesFrames = describesFrames
+            self.camera.descriptors = descriptors
             self.talker = Talker(client: self.publisher, mid: audio)
             self.talker.level = 30
         }
@@ -120,19 +120,24 @@ import Testing
         }
     }
 
-    @Test(arguments: 1...4 as ClosedRange<UInt64>, [false, true])
+    @Test(arguments: 1...4 as ClosedRange<UInt64>, Camera.Descriptors.allCases)
     func `packets that are forwarded together are those that would be forwarded one by one`(
         seed: UInt64,
-        describesFrames: Bool
+        descriptors: Camera.Descriptors
     ) throws {
-        let together = try Scene(seed: seed, goesTogether: true, describesFrames: describesFrames)
-        let apart = try Scene(seed: seed, goesTogether: false, describesFrames: describesFrames)
+        let together = try Scene(seed: seed, goesTogether: true, descriptors: descriptors)
+        let apart = try Scene(seed: seed, goesTogether: false, descriptors: descriptors)
         try together.run()
         try apart.run()
+        let packetCount = together.subscribers.reduce(0) { $0 + $1.packets.count }
+        #expect(together.call.router.packetsForwardedTogether > packetCount / 2, "seed \(seed)")
+        #expect(apart.call.router.packetsForwardedTogether == 0, "seed \(seed)")
         for (one, other) in zip(together.subscribers, apart.subscribers) {
             let (left, right) = (together.record(one), apart.record(other))
             #expect(left.packets.count > 500, "seed \(seed)")
-            #expect(one.packets.contains { $0.descriptor.count == 3 } == describesFrames, "seed \(seed)")
+            let described = one.packets.filter { !$0.descriptor.isEmpty }
+            #expect(described.isEmpty == (descriptors == .none), "seed \(seed)")
+            #expect(described.contains { $0.descriptor.count == 5 } == (descriptors == .own), "seed \(seed)")
             for (position, (packet, expected)) in zip(left.packets, right.packets).enumerated()
             where packet != expected {
                 Issue.record("seed \(seed), subscriber \(one.id), packet \(position): \(packet), not \(expected)")

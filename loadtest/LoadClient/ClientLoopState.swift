@@ -90,6 +90,7 @@ struct ClientLoopState: ~Copyable {
             let mid = peer.offer.add(.audio, direction: .send, codecs: [.opus], using: &peer.random)
             peer.audio = AudioPublisher(opus, mid: mid, phase: plan.phase)
         }
+        peer.offer.offersDependencyDescriptor = plan.video?.hasDescriptors ?? false
         if let video = plan.video {
             let rids = video.layers.compactMap(\.rid)
             let mid = peer.offer.add(.video, direction: .send, codecs: [.vp8], rids: rids, using: &peer.random)

@@ -78,17 +78,21 @@ extension HeadlessPeer {
                 )
                 header.mid = ShortText(section.mid)
                 header.rid = layer.profile.rid.flatMap { ShortText($0) }
+                let descriptor =
+                    layer.describer?.descriptor(of: frame, isFirst: part == 0, isLast: header.marker) ?? []
                 video.remember(
                     VideoPublisher.Sent(
                         sequence: layer.sequence,
                         timestamp: timestamp,
                         marker: header.marker,
+                        descriptor: descriptor,
                         payload: payload
                     ),
                     layer: index
                 )
                 self.send(
                     header,
+                    descriptor: descriptor,
                     payload: payload,
                     rolloverCounter: UInt32(layer.sequence >> 16),
                     at: now,
@@ -120,6 +124,7 @@ extension HeadlessPeer {
         header.repairedRID = layer.profile.rid.flatMap { ShortText($0) }
         self.send(
             header,
+            descriptor: found.packet.descriptor,
             payload: [UInt8(number >> 8), UInt8(truncatingIfNeeded: number)] + found.packet.payload,
             rolloverCounter: UInt32(layer.retransmissionSequence >> 16),
             at: now,
@@ -129,6 +134,7 @@ extension HeadlessPeer {
 
     private func send(
         _ header: OutgoingHeader,
+        descriptor: [UInt8] = [],
         payload: [UInt8],
         rolloverCounter: UInt32,
         at now: Instant,
@@ -140,10 +146,11 @@ extension HeadlessPeer {
         var header = header
         header.transportSequenceNumber = self.transportSequence
         header.absoluteSendTime = AbsoluteSendTime(departure)
+        header.dependencyDescriptor = descriptor.indices
         self.transportSequence &+= 1
         let slot = unsafe egress.nextSlot()
         var span = unsafe MutableRawSpan(_unsafeBytes: slot)
-        guard let layout = header.write(into: &span) else { return }
+        guard let layout = unsafe header.write(into: &span, source: descriptor.span.bytes) else { return }
         if let link = self.link {
             let byteCount = layout.headerLength + payload.count + Self.sealByteCount
             guard let time = link.admitToServer(byteCount: byteCount, at: now) else {

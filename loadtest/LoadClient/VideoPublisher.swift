@@ -12,6 +12,8 @@ final class VideoPublisher {
         var sequence: UInt64
         var timestamp: UInt32
         var marker: Bool
+        /// The dependency descriptor; empty = none.
+        var descriptor: [UInt8]
         var payload: [UInt8]
     }
 
@@ -47,7 +49,15 @@ final class VideoPublisher {
             let isSingle = layer.rid == nil
             let ssrc = isSingle ? section.localSSRC : SSRC(UInt32.random(in: 1 ... .max, using: &self.random))
             let repair = isSingle ? section.localRTXSSRC : SSRC(UInt32.random(in: 1 ... .max, using: &self.random))
-            self.layers.append(VideoSourceLayer(layer, ssrc: ssrc, retransmissionSSRC: repair, using: &self.random))
+            self.layers.append(
+                VideoSourceLayer(
+                    layer,
+                    of: self.profile,
+                    ssrc: ssrc,
+                    retransmissionSSRC: repair,
+                    using: &self.random
+                )
+            )
             self.histories.append([])
         }
     }
@@ -105,7 +115,7 @@ final class VideoPublisher {
         let slot = Int(truncatingIfNeeded: packet.sequence) & (Self.historyCount - 1)
         if self.histories[layer].isEmpty {
             self.histories[layer] = Array(
-                repeating: Sent(sequence: 0, timestamp: 0, marker: false, payload: []),
+                repeating: Sent(sequence: 0, timestamp: 0, marker: false, descriptor: [], payload: []),
                 count: Self.historyCount
             )
         }

@@ -26,17 +26,22 @@ package struct VideoProfile: Sendable, Equatable {
     package var temporalLayers: Int
     /// Bytes of RTP payload at most.
     package var largestPayload: Int
+    /// Packets have dependency descriptors. Chromium offers and sends them on a connection that publishes simulcast, for
+    /// VP8 as well, and for what it receives there.
+    package var hasDescriptors: Bool
 
     package init(
         layers: [Layer],
         framesPerSecond: Int = 30,
         temporalLayers: Int = 1,
-        largestPayload: Int = 1_100
+        largestPayload: Int = 1_100,
+        hasDescriptors: Bool? = nil
     ) {
         self.layers = layers
         self.framesPerSecond = max(framesPerSecond, 1)
         self.temporalLayers = temporalLayers
         self.largestPayload = min(max(largestPayload, 64), 1_300)
+        self.hasDescriptors = hasDescriptors ?? layers.contains { $0.rid != nil }
     }
 
     /// One 720p stream.
@@ -65,6 +70,8 @@ struct VideoSourceLayer {
     var retransmissionSequence: UInt64
     var pictureID: UInt16
     var tl0PictureIndex: UInt8 = 0
+    /// `nil` = packets have no dependency descriptors.
+    private(set) var describer: FrameDescriber?
     var frameIndex = 0
     var needsKeyFrame = true
     var isWanted = true
@@ -72,8 +79,20 @@ struct VideoSourceLayer {
     var byteCount: UInt64 = 0
     var keyFrameCount: UInt64 = 0
 
-    init(_ profile: VideoProfile.Layer, ssrc: SSRC, retransmissionSSRC: SSRC, using random: inout RandomSource) {
+    init(
+        _ profile: VideoProfile.Layer,
+        of video: VideoProfile,
+        ssrc: SSRC,
+        retransmissionSSRC: SSRC,
+        using random: inout RandomSource
+    ) {
         self.profile = profile
+        if video.hasDescriptors {
+            self.describer = FrameDescriber(
+                temporalLayers: video.temporalLayers,
+                firstFrameNumber: UInt16.random(in: .min ... .max, using: &random)
+            )
+        }
         self.ssrc = ssrc
         self.retransmissionSSRC = retransmissionSSRC
         self.sequence = UInt64.random(in: 1..<30_000, using: &random)
@@ -105,6 +124,7 @@ struct VideoSourceLayer {
         if place.layer == 0 { self.tl0PictureIndex &+= 1 }
         self.pictureID = (self.pictureID &+ 1) & 0x7FFF
         self.frameIndex += 1
+        self.describer?.beginFrame()
         let bytes = Int(self.profile.bitrate.bitsPerSecond) / 8 / video.framesPerSecond
         return Frame(
             isKeyFrame: isKeyFrame,

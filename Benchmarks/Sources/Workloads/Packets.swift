@@ -32,12 +32,12 @@ enum Packets {
     /// Of a frame in between.
     static let deltaFrame: [UInt8] = [0x90, 0xE0, 0x81, 0x24, 5, 0x20, 0x11, 0, 0]
 
-    // A plain template and no frame starts: what every packet pays, not what a frame's first one does.
+    // No frame starts: what every packet pays, not what a frame's first one does.
 
     /// The first packet of frame 0x1234, with the structure of one spatial and two temporal layers (L1T2).
     static let structure: [UInt8] = [0x80, 0x12, 0x34, 0x80, 0x01, 0x7A, 0x44, 0x08, 0x13, 0xF8, 0x0B, 0x38]
-    /// In the midst of frame 0x1235, of the upper layer.
-    static let descriptor: [UInt8] = [0x01, 0x12, 0x35]
+    /// In the midst of frame 0x1235, of the upper layer, decoded from the one before, which Chromium says in each packet.
+    static let descriptor: [UInt8] = [0x01, 0x12, 0x35, 0x12, 0]
     /// Of AV1: one element, which starts a coded video sequence; and one of a frame.
     static let sequenceStart: [UInt8] = [0x18, 0x08]
     static let frame: [UInt8] = [0x10, 0x30]

@@ -25,6 +25,8 @@ package struct ClientOffer: Sendable {
     package var local: LocalTransport
     /// Offers feedback by SSRC and RTP sequence number (RFC 8888 §6) beside transport-wide feedback.
     package var offersCongestionControlFeedback = false
+    /// Offers the dependency descriptor for video.
+    package var offersDependencyDescriptor = true
     private let sessionID: UInt64
     private let cname: String
     private var version: UInt64 = 0
@@ -108,7 +110,7 @@ package struct ClientOffer: Sendable {
             SDPAttribute(SDPAttribute.Setup.actpass),
             SDPAttribute("mid", section.mid),
         ]
-        for (offset, kind) in HeaderExtension.allCases.enumerated() where Self.uses(kind, section.kind) {
+        for (offset, kind) in HeaderExtension.allCases.enumerated() where self.uses(kind, section.kind) {
             attributes.append(
                 SDPAttribute(SDPAttribute.ExtensionMapping(id: UInt16(offset + 1), uri: kind.uri))
             )
@@ -152,11 +154,12 @@ package struct ClientOffer: Sendable {
         )
     }
 
-    private static func uses(_ kind: HeaderExtension, _ media: MediaKind) -> Bool {
+    private func uses(_ kind: HeaderExtension, _ media: MediaKind) -> Bool {
         switch kind {
         case .mid, .transportSequenceNumber, .absoluteSendTime: true
         case .audioLevel: media == .audio
-        case .rid, .repairedRID, .videoOrientation, .dependencyDescriptor: media == .video
+        case .rid, .repairedRID, .videoOrientation: media == .video
+        case .dependencyDescriptor: media == .video && self.offersDependencyDescriptor
         }
     }
 

@@ -81,6 +81,8 @@ struct ForwardingBatch: ~Copyable {
     private(set) var openRuns = 0
     /// Off: every packet is forwarded by itself.
     var goesTogether = true
+    /// Packets that went to a subscriber with others.
+    var sentTogether: UInt64 = 0
     /// For one subscriber: what `MediaRouter.forwardTogether` has written headers of.
     let unsealed: UnsafeMutablePointer<UnsealedPacket>
 

@@ -227,10 +227,10 @@ extension MediaRouter {
         at now: Instant
     ) {
         let source = unsafe track.pointee.layers + layer
-        // A descriptor with more than the three bytes that every one has may change the structure that the packets
-        // before it are read by.
-        if let descriptor = packet.header.range(of: .dependencyDescriptor), descriptor.count > 3 {
-            self.forwardCollected(at: now)
+        // The packets before it were read by another structure, and others could be decoded then.
+        if let range = packet.header.range(of: .dependencyDescriptor) {
+            let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(packet.bytes))
+            if DependencyDescriptor.changesTargets(bytes.extracting(range)) { self.forwardCollected(at: now) }
         }
         let keyFrame = unsafe Self.readFrame(&packet, format: format, from: source, at: now)
         unsafe source.pointee.rates.received(packet.frame, byteCount: packet.payloadLength, at: now)

@@ -14,6 +14,9 @@ extension MediaRouter {
         set { self.collected.goesTogether = newValue }
     }
 
+    /// How many packets went to a subscriber with others, for the test that they do.
+    package var packetsForwardedTogether: UInt64 { self.collected.sentTogether }
+
     /// Forwards the packets of a run to one subscriber.
     mutating func forward(_ run: ForwardingBatch.Run, to leg: LegPointer, at now: Instant) {
         guard unsafe leg.pointee.takesPackets else { return }
@@ -27,6 +30,7 @@ extension MediaRouter {
             switch decision.action {
             case .forward where unsafe self.collected.entry(index).pointee.together > 1:
                 count = unsafe self.forwardTogether(index, decision, from: source, rank: rank, leg: leg, at: now)
+                self.collected.sentTogether &+= UInt64(count)
             case .forward: break
             case .drop: count = unsafe self.leaveOutTogether(index, rank: rank, leg: leg)
             case .switchAndForward: break

@@ -91,6 +91,12 @@ public import Basics
         bytes.byteCount > 3 && bytes.uint8(at: 3) & 0x80 != 0 && bytes.uint8(at: 0) & 0x80 != 0
     }
 
+    /// Whether a descriptor says something of what comes behind it, and not only of its own frame: a structure, or which
+    /// decode targets are still made.
+    @inlinable package static func changesTargets(_ bytes: RawSpan) -> Bool {
+        bytes.byteCount > 3 && bytes.uint8(at: 3) & 0xC0 != 0
+    }
+
     /// - Returns: `nil` when it is cut short.
     @inlinable package static func frameNumber(in bytes: RawSpan) -> UInt16? {
         bytes.byteCount >= 3 ? bytes.uint16(at: 1) : nil

@@ -1,5 +1,6 @@
 import Basics
 import Negotiation
+import RTP
 import SDP
 import TestSupport
 import Testing
@@ -51,6 +52,19 @@ import Testing
             ]
         )
         #expect(answer.labels == [mid: label])
+    }
+
+    @Test func `frames are described only where the client offers it`() throws {
+        var generator = SeededRandom(seed: 4)
+        for isOffered in [true, false] {
+            var client = ClientOffer(local: Self.local, using: &generator)
+            client.offersDependencyDescriptor = isOffered
+            _ = client.add(.video, direction: .receive, using: &generator)
+            var server = Server()
+            let section = try #require(try server.receive(client.makeOffer()).sections.first)
+            #expect((section.extensions[.dependencyDescriptor] != 0) == isOffered)
+            #expect(section.extensions[.absoluteSendTime] != 0)
+        }
     }
 
     @Test func stopsReusesAndHolds() throws {

@@ -23,7 +23,7 @@ import Testing
                 name: stage
                 link: bad
                 audio: 48k
-                video: {framesPerSecond: 15, temporalLayers: 3, layers: [
+                video: {framesPerSecond: 15, temporalLayers: 3, dependencyDescriptors: false, layers: [
                   {rid: a, width: 320, height: 180, bitrate: 100k}, {rid: b, width: 640, height: 360, bitrate: 0.4M}]}
               - {count: 1, video: none, receives: false, phase: together}
             subscribers: {count: 7, maxHeight: 180, feedback: reports}
@@ -45,6 +45,7 @@ import Testing
         #expect(scenario.groups.map(\.receives) == [true, false, true])
         #expect(scenario.groups[0].video?.layers.map(\.rid) == ["a", "b"])
         #expect(scenario.groups[0].video?.framesPerSecond == 15)
+        #expect(scenario.groups[0].video?.hasDescriptors == false)
         #expect(scenario.groups[0].audio == .kbps(48))
         #expect(scenario.groups[1].video == nil)
         #expect(scenario.groups.map(\.phase) == [.joining, .together, .joining])

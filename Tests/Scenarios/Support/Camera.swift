@@ -47,8 +47,15 @@ struct Camera {
     var packetsPerFrame = 4
     /// 1...3; above the first, every other frame is of the highest.
     var temporalLayers = 1
-    /// Its packets have dependency descriptors, as those of Chromium where the server takes them.
-    var describesFrames = false
+    enum Descriptors: CaseIterable {
+        case none
+        /// All of a frame is in its template: three bytes.
+        case plain
+        /// As Chromium describes VP8: what a frame is decoded from stands in each of its packets.
+        case own
+    }
+    /// Dependency descriptors.
+    var descriptors = Descriptors.none
     /// Of each layer, in place of `packetsPerFrame`, smallest layer first.
     var packetsByLayer: [Int] = []
     /// Of each packet, about.
@@ -190,13 +197,15 @@ struct Camera {
         temporalID: Int,
         isKeyFrame: Bool
     ) -> [UInt8] {
-        guard self.describesFrames, let structure = Self.structures[self.temporalLayers] else { return [] }
+        guard self.descriptors != .none, let structure = Self.structures[self.temporalLayers] else { return [] }
+        let template = isKeyFrame ? 0 : temporalID + 1
         var extras = DescriptorBuilder.Extras()
         extras.hasStructure = isKeyFrame && isFirst
+        if self.descriptors == .own, !isKeyFrame { extras.frameDiffs = structure.templates[template].frameDiffs }
         return structure.descriptor(
             isFrameStart: isFirst,
             isFrameEnd: isLast,
-            template: isKeyFrame ? 0 : temporalID + 1,
+            template: template,
             frameNumber: layer.frameNumber,
             extras: extras
         )

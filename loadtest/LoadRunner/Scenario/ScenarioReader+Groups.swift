@@ -128,7 +128,7 @@ extension ScenarioReader {
     }
 
     private static func profile(_ group: ScenarioMap) throws(ScenarioError) -> VideoProfile? {
-        let keys = ["layers", "framesPerSecond", "temporalLayers", "largestPayload"]
+        let keys = ["layers", "framesPerSecond", "temporalLayers", "largestPayload", "dependencyDescriptors"]
         guard let map = try group.map("video", allowed: keys) else { return nil }
         var layers: [VideoProfile.Layer] = []
         let maps = try map.maps("layers", allowed: ["rid", "width", "height", "bitrate"], most: 4)
@@ -151,7 +151,8 @@ extension ScenarioReader {
             layers: layers,
             framesPerSecond: try map.integer("framesPerSecond", in: 1...120) ?? 30,
             temporalLayers: temporal,
-            largestPayload: try map.integer("largestPayload", in: 64...1_300) ?? 1_100
+            largestPayload: try map.integer("largestPayload", in: 64...1_300) ?? 1_100,
+            hasDescriptors: try map.flag("dependencyDescriptors")
         )
     }
 }
