@@ -90,11 +90,16 @@ struct ClientLoopState: ~Copyable {
             let mid = peer.offer.add(.audio, direction: .send, codecs: [.opus], using: &peer.random)
             peer.audio = AudioPublisher(opus, mid: mid, phase: plan.phase)
         }
-        peer.offer.offersDependencyDescriptor = plan.video?.hasDescriptors ?? false
+        peer.offer.offersDependencyDescriptor = plan.describesFrames
         if let video = plan.video {
             let rids = video.layers.compactMap(\.rid)
             let mid = peer.offer.add(.video, direction: .send, codecs: [.vp8], rids: rids, using: &peer.random)
-            peer.video = VideoPublisher(video, mid: mid, phase: plan.phase)
+            peer.video = VideoPublisher(
+                video,
+                mid: mid,
+                describesFrames: plan.describesFrames,
+                phase: plan.phase
+            )
         }
         for _ in 0..<plan.receivesAudio {
             _ = peer.offer.add(.audio, direction: .receive, codecs: [.opus], using: &peer.random)

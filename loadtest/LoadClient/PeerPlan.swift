@@ -31,6 +31,8 @@ package struct PeerPlan: Sendable {
     /// Whether the kernel may hand over as one what left the server as one message (UDP_GRO).
     package var readsMerged = true
     package var feedback = ReceiverFeedback.all
+    /// Whether it offers the dependency descriptor, and sends it with its video.
+    package var describesFrames = false
 
     package init(
         video: VideoProfile? = nil,

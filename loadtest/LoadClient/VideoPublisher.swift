@@ -19,6 +19,7 @@ final class VideoPublisher {
 
     let profile: VideoProfile
     let mid: String
+    private let describesFrames: Bool
     private(set) var section: NegotiatedSection?
     var layers: [VideoSourceLayer] = []
     private var histories: [[Sent]] = []
@@ -31,9 +32,10 @@ final class VideoPublisher {
     private let firstTimestamp: UInt32
     private let phase: PublishingPhase?
 
-    init(_ profile: VideoProfile, mid: String, phase: PublishingPhase?) {
+    init(_ profile: VideoProfile, mid: String, describesFrames: Bool, phase: PublishingPhase?) {
         self.profile = profile
         self.mid = mid
+        self.describesFrames = describesFrames
         self.phase = phase
         var random = RandomSource.system
         self.firstTimestamp = UInt32.random(in: .min ... .max, using: &random)
@@ -53,6 +55,7 @@ final class VideoPublisher {
                 VideoSourceLayer(
                     layer,
                     of: self.profile,
+                    describesFrames: self.describesFrames,
                     ssrc: ssrc,
                     retransmissionSSRC: repair,
                     using: &self.random

@@ -26,22 +26,21 @@ package struct VideoProfile: Sendable, Equatable {
     package var temporalLayers: Int
     /// Bytes of RTP payload at most.
     package var largestPayload: Int
-    /// Packets have dependency descriptors. Chromium offers and sends them on a connection that publishes simulcast, for
-    /// VP8 as well, and for what it receives there.
-    package var hasDescriptors: Bool
+    /// Whether packets have dependency descriptors; `nil` = as in Chromium.
+    package var describesFrames: Bool?
 
     package init(
         layers: [Layer],
         framesPerSecond: Int = 30,
         temporalLayers: Int = 1,
         largestPayload: Int = 1_100,
-        hasDescriptors: Bool? = nil
+        describesFrames: Bool? = nil
     ) {
         self.layers = layers
         self.framesPerSecond = max(framesPerSecond, 1)
         self.temporalLayers = temporalLayers
         self.largestPayload = min(max(largestPayload, 64), 1_300)
-        self.hasDescriptors = hasDescriptors ?? layers.contains { $0.rid != nil }
+        self.describesFrames = describesFrames
     }
 
     /// One 720p stream.
@@ -82,12 +81,13 @@ struct VideoSourceLayer {
     init(
         _ profile: VideoProfile.Layer,
         of video: VideoProfile,
+        describesFrames: Bool,
         ssrc: SSRC,
         retransmissionSSRC: SSRC,
         using random: inout RandomSource
     ) {
         self.profile = profile
-        if video.hasDescriptors {
+        if describesFrames {
             self.describer = FrameDescriber(
                 temporalLayers: video.temporalLayers,
                 firstFrameNumber: UInt16.random(in: .min ... .max, using: &random)

@@ -151,10 +151,15 @@ struct ForwardingBatch: ~Copyable {
 
     /// Largest packets first: those of other tracks that follow to the same subscriber can be padded to their size, which
     /// the other way round they could not.
+    ///
+    /// The layers of one track stay in the order that they came: who goes over to a layer with its key frame is not sent
+    /// first what came of the former layer behind it.
     mutating func sortRuns() {
         for number in 1..<max(1, self.openRuns) {
             var place = number
-            while place > 0, unsafe self.runs[place - 1].payloadLength < self.runs[place].payloadLength {
+            while place > 0, unsafe self.runs[place - 1].track != self.runs[place].track,
+                unsafe self.runs[place - 1].payloadLength < self.runs[place].payloadLength
+            {
                 unsafe swap(&self.runs[place - 1], &self.runs[place])
                 place -= 1
             }

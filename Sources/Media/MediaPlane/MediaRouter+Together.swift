@@ -30,7 +30,7 @@ extension MediaRouter {
             switch decision.action {
             case .forward where unsafe self.collected.entry(index).pointee.together > 1:
                 count = unsafe self.forwardTogether(index, decision, from: source, rank: rank, leg: leg, at: now)
-                self.collected.sentTogether &+= UInt64(count)
+                if count > 1 { self.collected.sentTogether &+= UInt64(count) }
             case .forward: break
             case .drop: count = unsafe self.leaveOutTogether(index, rank: rank, leg: leg)
             case .switchAndForward: break

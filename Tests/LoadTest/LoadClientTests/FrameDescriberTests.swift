@@ -14,6 +14,7 @@ import Testing
         var source = VideoSourceLayer(
             profile.layers[0],
             of: profile,
+            describesFrames: true,
             ssrc: SSRC(1),
             retransmissionSSRC: SSRC(2),
             using: &random
@@ -21,6 +22,7 @@ import Testing
         var reader = FrameReader()
         var sequence: Int64 = 100
         var key: Int64 = 0
+        var last: Int64?
         for number in 0..<100 {
             source.needsKeyFrame = number == 0 || number == 50
             let frame = source.nextFrame(profile)
@@ -45,7 +47,17 @@ import Testing
                 // As Chromium's of VP8: what a packet's frame is decoded from, in every packet.
                 #expect(frame.isKeyFrame || descriptor.count == 5, comment)
                 sequence += 1
+                // What has fewer temporal layers than the frame's does without it; one may begin with it where all that
+                // it is decoded from is there: with T1 at all three, and with T2 nowhere.
+                for temporal in 0..<layers {
+                    let isMember = info.members.contains(spatial: 0, temporal: temporal)
+                    #expect(isMember == (temporal >= Int(frame.temporal)), comment)
+                    let isSwitch = info.switches.contains(spatial: 0, temporal: temporal)
+                    #expect(isSwitch == (frame.temporal == 0 || frame.temporal == 1 && temporal == 2), comment)
+                }
                 guard part == 0 else { continue }
+                if let last { #expect(info.frame == last + 1, comment) }
+                last = info.frame
                 #expect(info.referenceCount == (frame.isKeyFrame ? 0 : 1), comment)
                 // As the pattern 0 2 1 2 has it; nothing refers to what was before the key frame.
                 let step = layers == 1 ? 1 : [0: 4, 1: 2, 2: 1][Int(frame.temporal)]
@@ -53,20 +65,5 @@ import Testing
                 if !frame.isKeyFrame { #expect(info.frame - Int64(info.references[0]) >= key, comment) }
             }
         }
-    }
-
-    @Test func `as in Chromium, it is simulcast whose packets have descriptors`() {
-        #expect(VideoProfile.simulcast.hasDescriptors)
-        #expect(!VideoProfile.single(.kbps(1_500)).hasDescriptors)
-        var random = RandomSource.system
-        let single = VideoProfile.single(.kbps(1_500))
-        let source = VideoSourceLayer(
-            single.layers[0],
-            of: single,
-            ssrc: SSRC(1),
-            retransmissionSSRC: SSRC(2),
-            using: &random
-        )
-        #expect(source.describer == nil)
     }
 }

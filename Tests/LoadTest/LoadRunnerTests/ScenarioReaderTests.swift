@@ -45,7 +45,8 @@ import Testing
         #expect(scenario.groups.map(\.receives) == [true, false, true])
         #expect(scenario.groups[0].video?.layers.map(\.rid) == ["a", "b"])
         #expect(scenario.groups[0].video?.framesPerSecond == 15)
-        #expect(scenario.groups[0].video?.hasDescriptors == false)
+        #expect(scenario.groups[0].video?.describesFrames == false)
+        #expect(!scenario.describesFrames(scenario.groups[0].video))
         #expect(scenario.groups[0].audio == .kbps(48))
         #expect(scenario.groups[1].video == nil)
         #expect(scenario.groups.map(\.phase) == [.joining, .together, .joining])
@@ -60,6 +61,19 @@ import Testing
         #expect(scenario.limits.contains(Limit(.notJoined, most: 2)))
         #expect(scenario.limits.contains(Limit(.silentStreams, most: 0)))
         #expect(scenario.limits.count == 5)
+    }
+
+    @Test func `frames are described where Chromium does it: with RIDs, and over WebSocket`() {
+        var scenario = Scenario(name: "test")
+        #expect(scenario.describesFrames(.simulcast))
+        #expect(!scenario.describesFrames(.single(.kbps(1_500))))
+        #expect(!scenario.describesFrames(nil))
+        scenario.transport = .websocket
+        #expect(scenario.describesFrames(.single(.kbps(1_500))))
+        #expect(scenario.describesFrames(nil))
+        var video = VideoProfile.simulcast
+        video.describesFrames = false
+        #expect(!scenario.describesFrames(video))
     }
 
     @Test func `the smallest scenario has a publisher of simulcast and Opus`() throws {

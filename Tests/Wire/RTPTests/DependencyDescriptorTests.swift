@@ -55,6 +55,16 @@ private func structure(_ bytes: [UInt8]) -> DependencyStructure? {
         )
     }
 
+    @Test(
+        arguments: [
+            ([], false), ([0x80, 0, 1], false), ([0x80, 0, 1, 0x12, 0x00], false), ([0x80, 0, 1, 0x38, 0], false),
+            ([0x80, 0, 1, 0x80], true), ([0x80, 0, 1, 0x40], true), ([0, 0, 1, 0xC0, 0], true),
+        ] as [([UInt8], Bool)]
+    )
+    func `a structure or a mask says something of what comes behind`(bytes: [UInt8], changes: Bool) {
+        #expect(withExact(bytes) { DependencyDescriptor.changesTargets($0) } == changes)
+    }
+
     private static let oneLayer = DescriptorBuilder(
         templateIDOffset: 60,
         targetCount: 3,

@@ -93,6 +93,7 @@ final class Joining: Sendable {
             if let bitrate = group.audio { plan.audioBitrate = bitrate }
             plan.phase = self.phase(place)
         }
+        plan.describesFrames = self.scenario.describesFrames(plan.video)
         guard group.receives || !place.publishes else { return plan }
         guard self.scenario.transport == .websocket else {
             let video = self.scenario.publishers.filter { $0.video != nil }

@@ -74,6 +74,14 @@ package struct Scenario: Sendable, Equatable {
     package var subscribersPerRoom: Int { self.subscribers.reduce(0) { $0 + $1.count } }
     package var participants: Int { self.rooms * (self.publishersPerRoom + self.subscribersPerRoom) }
 
+    /// Whether a connection has dependency descriptors, on all its video m-lines: as in Chromium if the scenario does not say.
+    /// Chromium offers them where it publishes with RIDs, and Sluice's page, over WebSocket, asks for them everywhere.
+    ///
+    /// - Parameter video: what the connection publishes.
+    package func describesFrames(_ video: VideoProfile?) -> Bool {
+        video?.describesFrames ?? (self.transport == .websocket || video?.layers.contains { $0.rid != nil } == true)
+    }
+
     /// Sockets of the clients, and what else a run opens.
     package var openFiles: Int {
         self.sessions * (self.transport == .websocket ? 2 : 1) + ProcessLimits.spareFiles

@@ -152,7 +152,7 @@ extension ScenarioReader {
             framesPerSecond: try map.integer("framesPerSecond", in: 1...120) ?? 30,
             temporalLayers: temporal,
             largestPayload: try map.integer("largestPayload", in: 64...1_300) ?? 1_100,
-            hasDescriptors: try map.flag("dependencyDescriptors")
+            describesFrames: try map.flag("dependencyDescriptors")
         )
     }
 }
