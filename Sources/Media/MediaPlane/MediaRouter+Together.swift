@@ -26,9 +26,13 @@ extension MediaRouter {
             let packet = unsafe self.collected.packet(index)
             let decision = unsafe self.decide(packet, rank: rank, leg: leg, at: now)
             let source = unsafe run.track.pointee.layers + run.layer
+            let entry = unsafe self.collected.entry(index)
             var count = 0
             switch decision.action {
-            case .forward where unsafe self.collected.entry(index).pointee.together > 1:
+            // One alone costs less here too where it has a descriptor.
+            case .forward
+            where unsafe entry.pointee.together > 1
+                || leg.pointee.usesDescriptors && entry.pointee.flags.contains(.descriptor):
                 count = unsafe self.forwardTogether(index, decision, from: source, rank: rank, leg: leg, at: now)
                 if count > 1 { self.collected.sentTogether &+= UInt64(count) }
             case .forward: break
