@@ -11,6 +11,8 @@ package actor Room {
     nonisolated let worker: any MediaWorkerControl
     let sessions: SessionIndex
     let pulses: PulseList
+    /// Which tenth of each second its work of once a second begins in.
+    nonisolated let tenth: Int
     let logger: Logger
     /// Monotonic time.
     let now: @Sendable () -> Instant
@@ -42,6 +44,7 @@ package actor Room {
         settings: RoomSettings,
         sessions: SessionIndex,
         pulses: PulseList,
+        tenth: Int,
         logger: Logger,
         now: @escaping @Sendable () -> Instant
     ) {
@@ -50,6 +53,7 @@ package actor Room {
         self.settings = settings
         self.sessions = sessions
         self.pulses = pulses
+        self.tenth = tenth
         self.logger = logger
         self.now = now
         self.emptySince = now()

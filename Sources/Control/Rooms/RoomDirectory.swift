@@ -12,6 +12,8 @@ package actor RoomDirectory {
     private let now: @Sendable () -> Instant
     private var settings: RoomSettings
     private var rooms: [RoomID: Room] = [:]
+    /// That were made since the start.
+    private var madeCount = 0
     /// Seconds since 1970; `nil` while the server takes joins.
     package private(set) var drainDeadline: Int64?
 
@@ -95,9 +97,11 @@ package actor RoomDirectory {
             settings: self.settings,
             sessions: self.sessions,
             pulses: self.pulses,
+            tenth: self.madeCount % Self.tenths,
             logger: self.logger,
             now: self.now
         )
+        self.madeCount &+= 1
         self.rooms[id] = room
         return room
     }
@@ -169,6 +173,16 @@ package actor RoomDirectory {
         for share in self.shares(of: event) { await share.room.handle(share.event) }
     }
 
+    /// Of a second.
+    private static let tenths = 10
+
+    /// The rooms whose second begins now. Not all at once: what their workers then tell of each session, and what is made
+    /// of it, holds up packets.
+    func rooms(ofTenth count: Int) -> [Room] {
+        let tenth = count % Self.tenths
+        return self.rooms.values.filter { $0.tenth == tenth }
+    }
+
     /// Once a second for each room: ends what was lost or empty for too long, and reports everybody's quality.
     private func tick(_ room: Room) async {
         if await room.tick(at: self.now(), closesWhenEmpty: self.drainDeadline != nil) {
@@ -228,7 +242,7 @@ package actor RoomDirectory {
             for count in 1... {
                 do { try await Task.sleep(for: .milliseconds(100)) } catch { return }
                 var due = self.pulses.takeAll().map { (room: $0, tick: Tick.pulse) }
-                if count.isMultiple(of: 10) { due += await self.all.map { ($0, .second) } }
+                due += await self.rooms(ofTenth: count).map { ($0, .second) }
                 for (room, tick) in due where inboxes.post(tick, to: room) {
                     group.addTask { while let tick = inboxes.next(for: room) { await self.perform(tick, in: room) } }
                 }
