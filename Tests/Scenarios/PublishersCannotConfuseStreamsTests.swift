@@ -85,6 +85,48 @@ import Testing
         #expect(PictureWatcher.gaps(scene.subscriber.packets) == 0)
     }
 
+    @Test(arguments: [UInt8(4), 5, 7])
+    func `A-56: a stream that begins anew with a layer that no codec has is dropped, and its key frame is shown`(
+        spatialID: UInt8
+    ) throws {
+        let call = SimulatedCall(seed: 86)
+        let scene = try AudioCall(in: call)
+        let publisher = scene.publisher
+        let uplink = publisher.add(.video, direction: .send, codecs: [.vp9])
+        try call.negotiate(publisher)
+        let viewer = scene.subscriber
+        let mid = viewer.add(.video, direction: .receive, codecs: [.vp9])
+        try call.negotiate(viewer)
+        try call.bind(publisher, uplink, to: viewer, mid)
+        try scene.connect()
+        let vp9 = try #require(publisher.section(uplink)?.codecs.first { $0.codec == .vp9 }).payloadType
+        /// One picture of one packet (RFC 9628 §4.2).
+        func send(_ ssrc: SSRC, _ number: UInt8, isKeyFrame: Bool = false, spatialID: UInt8 = 0) {
+            let packet = publisher.seal(
+                mid: uplink,
+                payloadType: vp9,
+                sequence: UInt64(number),
+                timestamp: UInt32(number) * 3_000,
+                ssrc: ssrc,
+                marker: true,
+                payload: [isKeyFrame ? 0xAC : 0xEC, number, spatialID << 1, number, 1, 2, 3, number]
+            )
+            call.send(packet, from: publisher)
+            call.run(for: .milliseconds(20))
+        }
+        func seen() -> [UInt8] { viewer.packets.filter { $0.mid == mid }.compactMap(\.payload.last) }
+        // Its first key frame may begin the picture only after 300 ms.
+        for number in UInt8(0)..<40 { send(SSRC(7), number, isKeyFrame: number % 20 == 0) }
+        #expect(seen().last == 39)
+        call.run(for: .milliseconds(600))
+        send(SSRC(8), 50, spatialID: spatialID)
+        send(SSRC(8), 51)
+        #expect(seen().last == 39)
+        send(SSRC(8), 52, isKeyFrame: true)
+        send(SSRC(8), 53)
+        #expect(seen().suffix(2) == [52, 53])
+    }
+
     @Test func `packets that name another m-line, a foreign layer or an unknown one change no other stream`() throws {
         let call = SimulatedCall(seed: 83)
         let scene = try AudioCall(in: call)

@@ -206,8 +206,6 @@ struct ClientLoopState: ~Copyable {
         while let owner = self.timers.popExpired(at: now) {
             guard let peer = self.peers[PeerID(owner)] else { continue }
             self.schedule(peer, at: now)
-            // What carries the time of its making does not wait for the reports of others.
-            if peer.audio != nil || peer.video != nil { self.egress.flush() }
         }
         self.egress.flush()
     }

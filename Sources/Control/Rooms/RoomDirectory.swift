@@ -12,8 +12,8 @@ package actor RoomDirectory {
     private let now: @Sendable () -> Instant
     private var settings: RoomSettings
     private var rooms: [RoomID: Room] = [:]
-    /// That were made since the start.
-    private var madeCount = 0
+    /// How many were made since the start, by the index of their worker.
+    private var madeCounts: [Int: Int] = [:]
     /// Seconds since 1970; `nil` while the server takes joins.
     package private(set) var drainDeadline: Int64?
 
@@ -91,17 +91,19 @@ package actor RoomDirectory {
         guard self.rooms.count < self.settings.maxRooms else {
             throw RoomError(.roomFull, "the server has its \(self.settings.maxRooms) rooms")
         }
+        let worker = self.workers.workerForNewRoom()
+        let madeCount = self.madeCounts[worker.index, default: 0]
+        self.madeCounts[worker.index] = madeCount &+ 1
         let room = Room(
             id: id,
-            worker: self.workers.workerForNewRoom(),
+            worker: worker,
             settings: self.settings,
             sessions: self.sessions,
             pulses: self.pulses,
-            tenth: self.madeCount % Self.tenths,
+            tenth: madeCount % Self.tenths,
             logger: self.logger,
             now: self.now
         )
-        self.madeCount &+= 1
         self.rooms[id] = room
         return room
     }
@@ -176,11 +178,12 @@ package actor RoomDirectory {
     /// Of a second.
     private static let tenths = 10
 
-    /// The rooms whose second begins now. Not all at once: what their workers then tell of each session, and what is made
-    /// of it, holds up packets.
-    func rooms(ofTenth count: Int) -> [Room] {
+    /// What is to be done in this tenth of a second, of all since the start. The rooms of a worker have their second in
+    /// different ones: what it tells of each session then, and what is made of it, holds up packets.
+    func due(inTenth count: Int) -> [(room: Room, tick: Tick)] {
         let tenth = count % Self.tenths
-        return self.rooms.values.filter { $0.tenth == tenth }
+        return self.pulses.takeAll().map { ($0, .pulse) }
+            + self.rooms.values.filter { $0.tenth == tenth }.map { ($0, .second) }
     }
 
     /// Once a second for each room: ends what was lost or empty for too long, and reports everybody's quality.
@@ -239,18 +242,19 @@ package actor RoomDirectory {
     private nonisolated func runClock() async {
         let inboxes = RoomInboxes<Tick>()
         await withDiscardingTaskGroup { group in
+            var next = ContinuousClock.now
             for count in 1... {
-                do { try await Task.sleep(for: .milliseconds(100)) } catch { return }
-                var due = self.pulses.takeAll().map { (room: $0, tick: Tick.pulse) }
-                due += await self.rooms(ofTenth: count).map { ($0, .second) }
-                for (room, tick) in due where inboxes.post(tick, to: room) {
+                // By the clock: on a busy core each step is late, and ten times that would make seconds longer.
+                next = max(next + .milliseconds(100), .now)
+                do { try await Task.sleep(until: next, clock: .continuous) } catch { return }
+                for (room, tick) in await self.due(inTenth: count) where inboxes.post(tick, to: room) {
                     group.addTask { while let tick = inboxes.next(for: room) { await self.perform(tick, in: room) } }
                 }
             }
         }
     }
 
-    private enum Tick: RoomInboxItem {
+    enum Tick: RoomInboxItem {
         case pulse, second
 
         /// A room that is late has nothing to make up for.

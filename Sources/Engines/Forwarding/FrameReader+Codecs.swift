@@ -188,7 +188,7 @@ extension FrameReader {
 
     /// A packet that does not say which frame it is of goes the way of the newest one.
     private func leaveUnread(_ info: inout FrameInfo) {
-        info.frame = self.highestFrame
+        info.frame = self.newestFrame
         info.flags.insert(.unreadable)
     }
 }

@@ -9,6 +9,9 @@ package import RTP
 
     /// Between numbers that have nothing to do with each other, so that nobody remembers the ones as the others.
     private static let renumberingStep: Int64 = 1_024
+    /// No stream gets there that is not made for it: in steps of 2^31, the most by which a number may go on, it takes 2^29
+    /// packets. Frames beyond would have no difference to others.
+    private static let limit = Int64(1) << 60
 
     private(set) var rules = Rules.whole
     private var hasStarted = false
@@ -115,14 +118,17 @@ package import RTP
 
     // MARK: - Numbers of frames
 
+    /// What frames that cannot be told apart are taken for; 0 before there is one.
+    var newestFrame: Int64 { self.highestFrame == .min ? 0 : self.highestFrame }
+
     /// The frame that a publisher's number means.
     /// - Parameters:
     ///   - modulus: 2 to the power of the number's bits.
     ///   - scale: frames to a number.
     func frame(_ number: UInt32, modulus: Int64, scale: Int64) -> Int64 {
-        let difference = (Int64(number) - self.highestNumber) & (modulus - 1)
-        let unwrapped = self.highestNumber + (difference >= modulus / 2 ? difference - modulus : difference)
-        return unwrapped * scale + self.shift
+        let difference = (Int64(number) &- self.highestNumber) & (modulus - 1)
+        let unwrapped = self.highestNumber &+ (difference >= modulus / 2 ? difference - modulus : difference)
+        return unwrapped &* scale &+ self.shift
     }
 
     /// The same, remembered.
@@ -130,10 +136,11 @@ package import RTP
     ///   that started anew.
     mutating func takeFrame(_ number: UInt32, modulus: Int64, scale: Int64, restarts: Bool) -> Int64 {
         let frame = self.frame(number, modulus: modulus, scale: scale)
-        let unwrapped = (frame - self.shift) / scale
+        guard -Self.limit...Self.limit ~= frame else { return self.newestFrame }
+        let unwrapped = (frame &- self.shift) / scale
         if restarts, frame < self.highestFrame {
             self.renumber(from: unwrapped, scale: scale)
-            self.highestFrame = unwrapped * scale + self.shift
+            self.highestFrame = unwrapped &* scale &+ self.shift
             return self.highestFrame
         }
         self.highestNumber = max(self.highestNumber, unwrapped)
@@ -145,7 +152,8 @@ package import RTP
     private mutating func renumber(from number: Int64, scale: Int64) {
         self.highestNumber = number
         let next = self.highestFrame == .min ? 0 : self.highestFrame + Self.renumberingStep
-        self.shift = next - number * scale
+        // Wraps, as what `frame` takes it for: encoders that start anew again and again move it on without end.
+        self.shift = next &- number &* scale
     }
 
     // MARK: - Rules
@@ -160,7 +168,8 @@ package import RTP
             switch payload {
             case .vp8(let vp8) where vp8.pictureIDOffset != 0 && vp8.tl0PicIdxOffset != 0 && vp8.hasTemporalID:
                 self.rules = .vp8
-            case .vp9(let vp9) where vp9.pictureIDOffset != 0 && vp9.hasLayerIndices: self.rules = .vp9
+            case .vp9(let vp9) where vp9.pictureIDOffset != 0 && vp9.hasLayerIndices && vp9.spatialID < 4:
+                self.rules = .vp9
             default: self.rules = .whole
             }
         }

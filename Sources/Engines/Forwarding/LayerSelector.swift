@@ -158,6 +158,12 @@ public import Basics
         self.waitingSince = Self.never
     }
 
+    /// Other streams take the layers' places: no packet comes any more of what was sent before.
+    package mutating func rebind() {
+        self.restart()
+        self.leftLayer = -1
+    }
+
     /// What is sent now. The temporal layer is the limit; the stream may have fewer.
     package var layers: SelectedLayers {
         guard self.currentLayer >= 0, self.targetLayer >= 0, self.temporalLimit >= 0 else { return .nothing }
@@ -237,7 +243,8 @@ public import Basics
     private mutating func decideElsewhere(_ layer: Int, _ info: FrameInfo, at now: Instant) -> FrameDecision {
         guard info.isKeyFrameStart else {
             guard layer == self.leftLayer else { return .drop }
-            let age = self.leftHighest - info.frame
+            // Numbers of two readers have nothing to do with each other: one may be of a stream that began anew since.
+            let age = self.leftHighest &- info.frame
             // Frames without layers are numbered by time, and were all sent.
             let index = info.flags.contains(.layered) ? age : 0
             let wasForwarded = age >= 0 && index < 64 && self.leftForwarded & (1 << UInt64(index)) != 0

@@ -182,7 +182,7 @@ struct Leg: ~Copyable {
     /// the gap that the receiver would ask us to fill.
     mutating func startAnew() {
         self.rewriter.rebind()
-        self.selector.restart()
+        self.selector.rebind()
     }
 
     private mutating func setPayloadTypes(_ map: [UInt8: UInt8]) {

@@ -73,8 +73,7 @@ extension MediaRouter {
         guard unsafe source.pointee.ssrc != nil else { return }
         unsafe source.pointee.restart(ssrc: ssrc, kind: track.pointee.kind)
         for leg in unsafe Each(track.pointee.legs) {
-            unsafe leg.pointee.rewriter.rebind()
-            unsafe leg.pointee.selector.restart()
+            unsafe leg.pointee.startAnew()
         }
     }
 

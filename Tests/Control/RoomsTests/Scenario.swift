@@ -21,11 +21,12 @@ struct Scenario {
         }
     }
 
-    init(_ settings: RoomSettings = RoomSettings()) {
+    /// - Parameter workers: `nil` = one that records.
+    init(_ settings: RoomSettings = RoomSettings(), workers: (any MediaWorkers)? = nil) {
         let clock = ManualClock()
         self.clock = clock
         self.directory = RoomDirectory(
-            workers: OneWorker(worker: self.worker),
+            workers: workers ?? OneWorker(worker: self.worker),
             settings: settings,
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
             now: { clock.now }

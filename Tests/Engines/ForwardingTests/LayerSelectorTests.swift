@@ -160,6 +160,28 @@ struct LayerSelectorTests {
         #expect(bench.key(0) == .switchAndForward)
     }
 
+    @Test(
+        "A-56: behind the end of a stream no number of a frame is too far from its last one",
+        arguments: [Int64.min, .min + 1, -1, 0, .max]
+    )
+    func numbersOfAnotherStream(frame: Int64) {
+        for isLayered in [false, true] {
+            var bench = Bench()
+            #expect(bench.key(0) == .switchAndForward)
+            #expect(bench.frame(0) == .forward)
+            bench.selector.rebind()
+            var info = FrameInfo()
+            info.frame = frame
+            info.flags = isLayered ? [.newest, .layered] : [.newest, .unreadable]
+            #expect(bench.selector.decide(layer: 0, info, at: Self.milliseconds(0)).action == .drop)
+            bench.selector = LayerSelector()
+            #expect(bench.key(0) == .switchAndForward)
+            bench.selector.restart()
+            // It may be taken for a late one of the stream that was left.
+            _ = bench.selector.decide(layer: 0, info, at: Self.milliseconds(0))
+        }
+    }
+
     @Test("A-56: layers out of range are dropped", arguments: [-1, 4, 100, Int.max, Int.min])
     func outOfRange(layer: Int) {
         var bench = Bench()
