@@ -83,6 +83,7 @@ struct ForwardingBatch: ~Copyable {
     var goesTogether = true
     /// Packets that went to a subscriber with others.
     var sentTogether: UInt64 = 0
+    var sentAlone: UInt64 = 0
     /// For one subscriber: what `MediaRouter.forwardTogether` has written headers of.
     let unsealed: UnsafeMutablePointer<UnsealedPacket>
 

@@ -16,6 +16,8 @@ extension MediaRouter {
 
     /// How many packets went to a subscriber with others, for the test that they do.
     package var packetsForwardedTogether: UInt64 { self.collected.sentTogether }
+    /// Packets that took the same way alone.
+    package var packetsForwardedAlone: UInt64 { self.collected.sentAlone }
 
     /// Forwards the packets of a run to one subscriber.
     mutating func forward(_ run: ForwardingBatch.Run, to leg: LegPointer, at now: Instant) {
@@ -35,6 +37,7 @@ extension MediaRouter {
                 || leg.pointee.usesDescriptors && entry.pointee.flags.contains(.descriptor):
                 count = unsafe self.forwardTogether(index, decision, from: source, rank: rank, leg: leg, at: now)
                 if count > 1 { self.collected.sentTogether &+= UInt64(count) }
+                if count == 1 { self.collected.sentAlone &+= 1 }
             case .forward: break
             case .drop: count = unsafe self.leaveOutTogether(index, rank: rank, leg: leg)
             case .switchAndForward: break
