@@ -56,6 +56,39 @@ import Testing
         #expect(Double(repeated - padding) < Double(sent) * 0.16 + 25_000, "seed \(seed)")
     }
 
+    @Test func `who has no picture gets what is kept of one a few times a second, and who wants none never`() throws {
+        let seed: UInt64 = 304
+        let (call, publisher, uplink, subscriber, mid) = try SimulatedCall.video(seed: seed)
+        var camera = Camera(client: publisher, mid: uplink)
+        call.run(for: .seconds(2)) { camera.film(in: call, at: $0) }
+        let media = try #require(subscriber.packets.last?.header.ssrc)
+        let section = SectionReference(session: subscriber.id, mid: mid)
+        call.router.setPreference(SubscriberPreference(maximumWidth: 0), for: section, at: call.now)
+        call.run(for: .seconds(1)) { camera.film(in: call, at: $0) }
+        /// As many requests as one datagram takes, each 10 ms for a second.
+        func ask() {
+            for _ in 0..<100 {
+                let requests = subscriber.sealRTCP { writer in
+                    for _ in 0..<80 { _ = writer.appendPictureLossIndication(from: SSRC(1), about: media) }
+                }
+                call.send(requests, from: subscriber)
+                call.run(for: .milliseconds(10)) { camera.film(in: call, at: $0) }
+            }
+        }
+        let before = (call.router.currentCounters(), camera.pictureLossReceived, subscriber.packets.count)
+        ask()
+        call.run(for: .milliseconds(100)) { camera.film(in: call, at: $0) }
+        let after = call.router.currentCounters()
+        #expect(after.pictureLossThrottled - before.0.pictureLossThrottled == 80 * 100, "seed \(seed)")
+        #expect(after.pictureLossForwarded == before.0.pictureLossForwarded, "seed \(seed)")
+        #expect(camera.pictureLossReceived == before.1, "seed \(seed)")
+        #expect(subscriber.packets.count == before.2, "seed \(seed)")
+        // The picture comes back when it is wanted again, in the midst of it.
+        call.router.setPreference(SubscriberPreference(), for: section, at: call.now)
+        ask()
+        #expect(subscriber.packets.count > before.2 + 20 * camera.packetsPerFrame, "seed \(seed)")
+    }
+
     @Test func `packets of a layer that was left are not repeated`() throws {
         let (call, publisher, uplink, subscriber, mid) = try SimulatedCall.video(seed: 303, rids: ["q", "h", "f"])
         var camera = Camera(client: publisher, mid: uplink, rids: ["q", "h", "f"])

@@ -106,7 +106,7 @@ public import Basics
         guard source == self.source, sequence > self.highestSource else {
             return self.rewriteLate(source: source, sequence: sequence, timestamp: timestamp)
         }
-        if sequence - self.highestSource > Self.windowSize { self.skipTo(sequence) }
+        if self.isFarAhead(sequence) { self.skipTo(sequence) }
         let outgoing = sequence - self.sequenceOffset
         self.highestSource = sequence
         self.advance(to: outgoing)
@@ -122,7 +122,13 @@ public import Basics
 
     /// Whether `rewrite` would take a packet in order: as the next of its source, neither late nor far ahead.
     @inlinable package func isInOrder(source: Int, sequence: Int64) -> Bool {
-        source == self.source && sequence > self.highestSource && sequence - self.highestSource <= Self.windowSize
+        source == self.source && sequence > self.highestSource && !self.isFarAhead(sequence)
+    }
+
+    /// By what was sent, not by what came: gaps between packets that are left out add up, and each number that is passed
+    /// over takes time.
+    @inlinable func isFarAhead(_ sequence: Int64) -> Bool {
+        sequence - self.sequenceOffset - self.highestOutgoing > Self.windowSize
     }
 
     /// `rewrite` for packets that follow the last one by number, all in order: their numbers follow the last one's, their
@@ -179,7 +185,7 @@ public import Basics
     @discardableResult
     package mutating func leaveOut(source: Int, sequence: Int64) -> Bool {
         guard source == self.source, sequence > self.highestSource else { return false }
-        if sequence - self.highestSource > Self.windowSize { self.skipTo(sequence) }
+        if self.isFarAhead(sequence) { self.skipTo(sequence) }
         self.map.leaveOut(sequence)
         self.highestSource = sequence
         self.sequenceOffset += 1

@@ -93,6 +93,8 @@ struct Leg: ~Copyable {
     var firCount: UInt64 = 0
     /// Last sequence number of a FIR for us, so that a repeated one is not a new request (RFC 5104 §4.3.1.2).
     var lastFullIntraSequence: UInt8?
+    /// Until then a request of a subscriber that has no picture is not answered out of what is kept.
+    var nextRequestedReplay = Instant.zero
     var reportedLost: Int64 = 0
     /// The layers that rooms were told of, or will be told of as soon as `hasSelectionNews` is seen.
     var reportedLayers: SelectedLayers?

@@ -38,6 +38,9 @@ extension MediaRouter {
 
     // MARK: What comes back
 
+    /// That one datagram may bring: each is a turn of the estimator, and clients send one at a time.
+    static let mostTransportFeedback = 16
+
     mutating func receiveTransportFeedback(
         _ view: borrowing RTCPPacketView,
         session: SessionPointer,

@@ -15,6 +15,7 @@ extension MediaRouter {
         // Of one datagram, however many NACKs it has.
         var budget = Self.largestNACK
         var feedbackBudget = Self.largestCongestionFeedback
+        var transportFeedbackCount = 0
         while let view = compound.next() {
             switch view.kind {
             case .senderReport, .receiverReport: unsafe self.receiveReport(view, session: session, at: now)
@@ -27,7 +28,10 @@ extension MediaRouter {
                 if passed { self.counters.pictureLossForwarded &+= 1 } else { self.counters.pictureLossThrottled &+= 1 }
             case .fullIntraRequest: unsafe self.receiveFullIntraRequest(view, session: session, at: now)
             case .goodbye: unsafe self.receiveGoodbye(view, session: session)
-            case .transportFeedback: unsafe self.receiveTransportFeedback(view, session: session, at: now)
+            case .transportFeedback:
+                transportFeedbackCount += 1
+                guard transportFeedbackCount <= Self.mostTransportFeedback else { continue }
+                unsafe self.receiveTransportFeedback(view, session: session, at: now)
             case .congestionControlFeedback:
                 unsafe self.receiveCongestionControlFeedback(
                     view,
@@ -130,6 +134,9 @@ extension MediaRouter {
 
     // MARK: Key frames
 
+    /// A subscriber without a picture may make us go through what is kept of one so often.
+    private static let requestedReplayInterval = Nanoseconds.milliseconds(50)
+
     /// A subscriber needs a key frame of what it is sent. Returns whether a request went to the publisher.
     @discardableResult
     mutating func requestKeyFrame(for leg: LegPointer, at now: Instant) -> Bool {
@@ -138,6 +145,11 @@ extension MediaRouter {
         if let rank = unsafe leg.pointee.selector.current {
             layer = unsafe track.pointee.layer(rank: rank)
         } else {
+            // Who wants nothing needs none, and hundreds of packets are read for each request of the others.
+            guard unsafe leg.pointee.selector.maximumLayer != nil, unsafe now >= leg.pointee.nextRequestedReplay else {
+                return false
+            }
+            unsafe leg.pointee.nextRequestedReplay = now + Self.requestedReplayInterval
             layer = unsafe leg.pointee.wantedLayer
         }
         return unsafe self.getPicture(for: leg, layer: layer, at: now)

@@ -23,6 +23,9 @@ extension EstimatorCore {
         self.probes.setEstimate(self.target, limit: self.limit, at: now)
     }
 
+    /// In milliseconds: more is of a clock that was set.
+    private static let longestQueue: Double = 3_600_000
+
     @inline(__always) func snapshot(at now: Instant) -> BandwidthEstimate {
         let hasFeedback = self.source == .transportFeedback
         let isMeasured = hasFeedback || self.source == .receiverEstimate
@@ -35,7 +38,7 @@ extension EstimatorCore {
             paddingRate: self.paddingRate,
             acknowledged: self.acknowledged.map(Self.bitrate),
             roundTripTime: self.roundTripTime,
-            standingQueue: self.queue.milliseconds.map { .microseconds(Int64($0 * 1_000)) },
+            standingQueue: self.queue.milliseconds.map { .microseconds(Int64(min(max($0, 0), Self.longestQueue) * 1_000)) },
             usage: self.delay.usage,
             isDraining: self.drain.isActive,
             isCongested: self.delay.usage == .overusing || self.drain.isActive || isDecreasing,

@@ -50,6 +50,35 @@ import Testing
         #expect(abs(clock.microseconds(before: 0)) < 1 << 54)
     }
 
+    @Test("times of transport-wide feedback go on when they wrap, and stay small whatever a peer says")
+    func arrivalClock() {
+        var clock = ArrivalClock()
+        func reference(_ ticks: Int32) -> Nanoseconds { Nanoseconds(Int64(ticks) * 64_000_000) }
+        let before = clock.unwrap(reference(0x7F_FFFF))
+        #expect(clock.unwrap(reference(-0x80_0000)) - before == 64_000)
+        for direction in [Int32(1), -1] {
+            var ticks: Int32 = 0
+            var furthest: UInt64 = 0
+            for _ in 0..<100_000 {
+                ticks = ((ticks &+ direction &* 0x7F_FFFF) << 8) >> 8
+                furthest = max(furthest, clock.unwrap(reference(ticks)).magnitude)
+            }
+            #expect(furthest <= 1 << 52)
+            #expect(furthest > 1 << 51, "it came as far as it may")
+        }
+    }
+
+    @Test("a queue beyond all measure, by a receiver's clock that was set, is told as an hour at most")
+    func queueBeyondMeasure() {
+        for delay in [Int64.max - 700_000, .max / 2, 1 << 52] as [Int64] {
+            let configuration = EstimatorConfiguration(start: .kbps(1_000))
+            var core = EstimatorCore(configuration, start: configuration.start, at: .zero)
+            core.queue.add(send: 0, arrival: -1_000_000, byteCount: 1_200)
+            core.queue.add(send: 300_000, arrival: delay, byteCount: 1_200)
+            #expect(core.snapshot(at: Self.at(400)).standingQueue == .seconds(3_600))
+        }
+    }
+
     /// Sends 100 packets of 1,200 bytes each 5 ms and reports on them after 50 ms.
     private static func estimate(marks: (Int) -> ECNMark, rules: EstimatorRules = .sluice) -> BandwidthEstimate {
         let configuration = EstimatorConfiguration(start: .kbps(1_920), rules: rules)
