@@ -114,6 +114,34 @@ import Testing
         #expect(PictureWatcher.gaps(room.far.packets) == 0)
     }
 
+    @Test func `heaps of sender reports take no place in a ring from packets`() throws {
+        let room = try Room(seed: 611)
+        var camera = Camera(client: room.publisher, mid: room.uplink)
+        room.call.run(for: .seconds(2)) { camera.film(in: room.call, at: $0) }
+        let media = try #require(room.publisher.section(room.uplink)).localSSRC
+        for second in 0..<20 as Range<UInt64> {
+            for _ in 0..<60 {
+                let reports = room.publisher.sealRTCP { writer in
+                    let time = NTPTime(rawValue: (3_900_000_000 + second) << 32)
+                    let report = SenderReport(
+                        ssrc: media,
+                        ntpTime: time,
+                        rtpTimestamp: UInt32(second) &* 90_000,
+                        packetCount: 1,
+                        octetCount: 1
+                    )
+                    for _ in 0..<40 { _ = writer.append(report, blocks: Span()) }
+                }
+                room.call.send(reports, from: room.publisher)
+            }
+            room.call.run(for: .milliseconds(100)) { camera.film(in: room.call, at: $0) }
+        }
+        room.call.run(for: .milliseconds(100))
+        #expect(room.nearCounters.crossingDropped == 0)
+        #expect(room.far.packets.count == room.near.packets.count)
+        #expect(PictureWatcher.gaps(room.far.packets) == 0)
+    }
+
     @Test func `PLIs of a subscriber on another worker reach the publisher, two a second`() throws {
         let room = try Room(seed: 605)
         var camera = Camera(client: room.publisher, mid: room.uplink)

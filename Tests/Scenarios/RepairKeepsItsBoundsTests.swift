@@ -89,6 +89,27 @@ import Testing
         #expect(subscriber.packets.count > before.2 + 20 * camera.packetsPerFrame, "seed \(seed)")
     }
 
+    @Test func `a datagram of RTCP has what a path carries at once, and no thousands of requests`() throws {
+        let (call, publisher, uplink, subscriber, _) = try SimulatedCall.video(seed: 305)
+        var camera = Camera(client: publisher, mid: uplink)
+        call.run(for: .seconds(2)) { camera.film(in: call, at: $0) }
+        let media = try #require(subscriber.packets.last?.header.ssrc)
+        for (count, isTaken) in [(240, true), (300, false), (4_000, false)] {
+            let before = call.router.currentCounters()
+            let requests = subscriber.sealRTCP(upTo: 65_000) { writer in
+                for _ in 0..<count { _ = writer.appendPictureLossIndication(from: SSRC(1), about: media) }
+            }
+            call.send(requests, from: subscriber)
+            call.run(for: .milliseconds(10))
+            let after = call.router.currentCounters()
+            let heard =
+                after.pictureLossForwarded + after.pictureLossThrottled - before.pictureLossForwarded
+                - before.pictureLossThrottled
+            #expect(heard == (isTaken ? UInt64(count) : 0), "\(count)")
+            #expect(after.droppedInMalformed - before.droppedInMalformed == (isTaken ? 0 : 1), "\(count)")
+        }
+    }
+
     @Test func `packets of a layer that was left are not repeated`() throws {
         let (call, publisher, uplink, subscriber, mid) = try SimulatedCall.video(seed: 303, rids: ["q", "h", "f"])
         var camera = Camera(client: publisher, mid: uplink, rids: ["q", "h", "f"])

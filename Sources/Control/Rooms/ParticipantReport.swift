@@ -48,7 +48,8 @@ extension Room {
     }
 
     private static func redacted(_ sdp: String) -> String {
-        sdp.split(separator: "\r\n", omittingEmptySubsequences: false).map { line in
+        // Lines may end with LF alone (RFC 8866 §5), and CRLF is one Character.
+        sdp.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).map { line in
             line.hasPrefix("a=ice-pwd:") ? "a=ice-pwd:[redacted]" : String(line)
         }.joined(separator: "\r\n")
     }

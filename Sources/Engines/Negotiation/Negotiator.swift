@@ -230,6 +230,7 @@ extension Negotiator {
         isActive: Bool
     ) throws(NegotiationError) {
         guard index < self.slots.count else {
+            if isActive { try self.checkKind(media) }
             self.slots.append(Slot(media: media.media, mid: media.mid, isFree: true, ssrcs: nil))
             return
         }
@@ -239,7 +240,19 @@ extension Negotiator {
             let was = "a=mid:\((slot.mid ?? "").quotedForError) \(slot.media.quotedForError)"
             throw .invalid("m-line \(index + 1) was \(was) and is in use; stop it with port 0 before it is reused")
         }
-        if isActive { self.slots[index] = Slot(media: media.media, mid: media.mid, isFree: true, ssrcs: nil) }
+        guard isActive else { return }
+        try self.checkKind(media)
+        self.slots[index] = Slot(media: media.media, mid: media.mid, isFree: true, ssrcs: nil)
+    }
+
+    /// What is published and bound is known by its mid, and stays audio or video.
+    private func checkKind(_ media: MediaDescription) throws(NegotiationError) {
+        guard let mid = media.mid, let before = self.slots.first(where: { $0.mid == mid && $0.media != media.media })
+        else { return }
+        throw .invalid(
+            "a=mid:\(mid.quotedForError) was \(before.media.quotedForError) and is \(media.media.quotedForError) now; "
+                + "give a new m-line a new a=mid"
+        )
     }
 
     private func makeSSRCs(using generator: inout some RandomNumberGenerator) -> (SSRC, SSRC) {

@@ -73,7 +73,7 @@ extension MediaRouter {
             unsafe source.pointee.clock.senderReport(ntp: report.ntpTime, rtp: report.rtpTimestamp)
             unsafe source.pointee.reception.senderReport(ntp: report.ntpTime, rtp: report.rtpTimestamp, at: now)
             unsafe session.pointee.clock.senderReport(ntp: report.ntpTime, at: now)
-            unsafe self.crossClocks(of: session, track: found.track, layer: found.layer)
+            unsafe self.crossClocks(of: session, track: found.track, layer: found.layer, at: now)
         }
         // Of all legs since their last reports; losses in 256ths.
         var expected = 0

@@ -49,6 +49,9 @@ package struct MediaRouter: ~Copyable {
 
     /// A sleep of the loop costs about as much as so many messages.
     private static let leastLegsToWaitFor = 8
+    /// Bytes of a datagram of RTCP: twice a path's MTU. The kernel puts up to 64 KiB together again, which would be thousands of
+    /// requests.
+    private static let largestRTCP = 3_000
 
     let configuration: Configuration
     var egress: EgressQueue
@@ -243,7 +246,13 @@ package struct MediaRouter: ~Copyable {
                 return
             }
             if !Self.isMedia(bytes) {
-                if bytes.uint8(at: 0) >> 6 == 2, unsafe self.shedsFeedback(of: session, at: now) { return }
+                if bytes.uint8(at: 0) >> 6 == 2 {
+                    guard bytes.byteCount <= Self.largestRTCP else {
+                        self.counters.droppedInMalformed &+= 1
+                        return
+                    }
+                    if unsafe self.shedsFeedback(of: session, at: now) { return }
+                }
                 self.forwardCollected(at: now)
             }
             unsafe session.pointee.packetsReceived &+= 1

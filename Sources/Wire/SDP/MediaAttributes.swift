@@ -80,9 +80,12 @@ extension SDPAttribute {
 
         package var attributeValue: String { "\(self.payloadType) \(self.text)" }
 
+        /// Of longer texts the rest is passed over: codecs have a dozen parameters, the longest are parameter sets.
+        private static let longestText = 4_096
+
         /// The parameters in order, keys in lower case; the value is empty for one without `=`.
         package static func pairs(of text: String) -> [(key: String, value: String)] {
-            Substring(text).split(at: UInt8(ascii: ";")).compactMap { part in
+            Substring(text.utf8.prefix(self.longestText)).split(at: UInt8(ascii: ";")).compactMap { part in
                 let trimmed = Substring(part.utf8.drop { $0 == 0x20 || $0 == 0x09 })
                 guard !trimmed.isEmpty else { return nil }
                 guard let (key, value) = trimmed.cut(at: UInt8(ascii: "=")) else {

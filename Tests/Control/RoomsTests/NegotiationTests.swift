@@ -216,10 +216,12 @@ import Testing
         }
     }
 
-    @Test func passwordsAreNotInTheReport() async throws {
+    @Test(arguments: ["\r\n", "\n"])
+    func passwordsAreNotInTheReport(lineEnd: String) async throws {
         let scenario = Scenario()
         let alice = try await scenario.join("alice")
-        try await alice.offer(Offer().publishing("audio"))
+        let sdp = Offer().publishing("audio").sdp.replacing("\r\n", with: lineEnd)
+        _ = try await alice.room.offer(sdp, from: alice.id)
         let report = try await alice.room.report(of: alice.id)
         #expect(report.lastOffer.contains("a=ice-ufrag:abcd"))
         #expect(report.lastAnswer.contains("a=ice-ufrag:"))

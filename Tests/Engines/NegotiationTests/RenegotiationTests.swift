@@ -38,6 +38,22 @@ import Testing
         #expect(reason.contains("in use"))
     }
 
+    @Test func aMidStaysAudioOrVideoWhereverItGoes() throws {
+        for isStopped in [false, true] {
+            var server = Server()
+            try server.receive(Offer.make([("a", Offer.audio()), ("b", Offer.audio())]))
+            // The first m-line stops, without a mid or with its own, and another one takes its name.
+            var text = Offer.make([("a", Offer.audio("inactive", port: 0)), ("b", Offer.audio())], group: ["b"])
+            if !isStopped { text.replace("a=mid:a\r\n", with: "") }
+            let added = Offer.make([("a", Offer.video())])
+            text += added[(added.firstRange(of: "m=video")?.lowerBound ?? added.endIndex)...]
+            text.replace("a=group:BUNDLE b", with: "a=group:BUNDLE b a")
+            let error = #expect(throws: NegotiationError.self) { try server.receive(text) }
+            guard case .invalid(let reason) = error else { Issue.record("\(String(describing: error))"); return }
+            if !isStopped { #expect(reason.contains("new a=mid"), "\(reason)") }
+        }
+    }
+
     @Test func ssrcsStayWithTheMLine() throws {
         var server = Server()
         let first = try server.receive(Offer.make([("v", Offer.video("recvonly"))]))

@@ -350,8 +350,8 @@ final class SimulatedClient {
     }
 
     /// Seals one compound RTCP packet.
-    func sealRTCP(_ build: (inout RTCPWriter) -> Void) -> [UInt8]? {
-        var slot = [UInt8](repeating: 0, count: 1_500)
+    func sealRTCP(upTo size: Int = 1_500, _ build: (inout RTCPWriter) -> Void) -> [UInt8]? {
+        var slot = [UInt8](repeating: 0, count: size)
         var count = 0
         do {
             var span = slot.mutableSpan

@@ -16,6 +16,12 @@ import Testing
         #expect(SDPAttribute.FormatParameters.pairs(of: text).map { "\($0.key):\($0.value)" } == expected)
     }
 
+    @Test func formatParametersWithoutEndAreCutShort() {
+        let pairs = SDPAttribute.FormatParameters.pairs(of: "apt=96;" + String(repeating: "a;", count: 30_000))
+        #expect(pairs.first?.value == "96")
+        #expect((2_000...2_100).contains(pairs.count))
+    }
+
     @Test func feedbackForAllFormats() {
         #expect(SDPAttribute.RTCPFeedback(attributeValue: "* NACK  pli")?.kind == "nack pli")
         #expect(SDPAttribute.RTCPFeedback(attributeValue: "* nack")?.payloadType == nil)

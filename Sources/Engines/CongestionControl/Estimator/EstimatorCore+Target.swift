@@ -38,7 +38,7 @@ extension EstimatorCore {
             paddingRate: self.paddingRate,
             acknowledged: self.acknowledged.map(Self.bitrate),
             roundTripTime: self.roundTripTime,
-            standingQueue: self.queue.milliseconds.map { .microseconds(Int64(min(max($0, 0), Self.longestQueue) * 1_000)) },
+            standingQueue: self.queue.milliseconds.map { .microseconds(Int64(min($0, Self.longestQueue) * 1_000)) },
             usage: self.delay.usage,
             isDraining: self.drain.isActive,
             isCongested: self.delay.usage == .overusing || self.drain.isActive || isDecreasing,
