@@ -120,20 +120,25 @@ import Testing
         room.call.run(for: .seconds(2)) { camera.film(in: room.call, at: $0) }
         let media = try #require(room.publisher.section(room.uplink)).localSSRC
         for second in 0..<20 as Range<UInt64> {
+            // The other worker has no turn meanwhile, and a ring has 1,024 places.
+            room.call.workers[1].isStalled = true
             for _ in 0..<60 {
-                let reports = room.publisher.sealRTCP { writer in
-                    let time = NTPTime(rawValue: (3_900_000_000 + second) << 32)
-                    let report = SenderReport(
-                        ssrc: media,
-                        ntpTime: time,
-                        rtpTimestamp: UInt32(second) &* 90_000,
-                        packetCount: 1,
-                        octetCount: 1
-                    )
-                    for _ in 0..<40 { _ = writer.append(report, blocks: Span()) }
-                }
-                room.call.send(reports, from: room.publisher)
+                let reports = try #require(
+                    room.publisher.sealRTCP { writer in
+                        let report = SenderReport(
+                            ssrc: media,
+                            ntpTime: NTPTime(rawValue: (3_900_000_000 + second) << 32),
+                            rtpTimestamp: UInt32(second) &* 90_000,
+                            packetCount: 1,
+                            octetCount: 1
+                        )
+                        for _ in 0..<40 { _ = writer.append(report, blocks: Span()) }
+                    }
+                )
+                room.call.inject([reports], from: room.publisher.wireAddress)
             }
+            room.call.run(for: .milliseconds(50)) { camera.film(in: room.call, at: $0) }
+            room.call.workers[1].isStalled = false
             room.call.run(for: .milliseconds(100)) { camera.film(in: room.call, at: $0) }
         }
         room.call.run(for: .milliseconds(100))

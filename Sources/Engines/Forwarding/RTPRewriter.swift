@@ -122,7 +122,9 @@ public import Basics
 
     /// Whether `rewrite` would take a packet in order: as the next of its source, neither late nor far ahead.
     @inlinable package func isInOrder(source: Int, sequence: Int64) -> Bool {
-        source == self.source && sequence > self.highestSource && !self.isFarAhead(sequence)
+        // Asked first: within `&&` it would be a closure, which copies the rewriter.
+        let isFarAhead = self.isFarAhead(sequence)
+        return source == self.source && sequence > self.highestSource && !isFarAhead
     }
 
     /// By what was sent, not by what came: gaps between packets that are left out add up, and each number that is passed
