@@ -56,7 +56,7 @@ import Testing
         #expect(Double(repeated - padding) < Double(sent) * 0.16 + 25_000, "seed \(seed)")
     }
 
-    @Test func `who has no picture gets what is kept of one a few times a second, and who wants none never`() throws {
+    @Test func `who wants no picture gets none, however often it asks, and gets it when it wants it again`() throws {
         let seed: UInt64 = 304
         let (call, publisher, uplink, subscriber, mid) = try SimulatedCall.video(seed: seed)
         var camera = Camera(client: publisher, mid: uplink)
@@ -87,6 +87,25 @@ import Testing
         call.router.setPreference(SubscriberPreference(), for: section, at: call.now)
         ask()
         #expect(subscriber.packets.count > before.2 + 20 * camera.packetsPerFrame, "seed \(seed)")
+    }
+
+    @Test func `a datagram has sixteen reports of transport-wide feedback, and more are not heard`() throws {
+        let (call, publisher, uplink, subscriber, _) = try SimulatedCall.video(seed: 306)
+        var camera = Camera(client: publisher, mid: uplink)
+        call.run(for: .seconds(2)) { camera.film(in: call, at: $0) }
+        for (count, dropped) in [(16, 0), (20, 4)] as [(Int, UInt64)] {
+            let before = call.router.currentCounters().droppedInMalformed
+            let reports = subscriber.sealRTCP { writer in
+                var builder = TransportFeedbackBuilder(senderSSRC: SSRC(1), mediaSSRC: SSRC(2))
+                for number in 0..<count {
+                    let arrivals = [PacketArrival(SequenceNumber(UInt16(number)), microseconds: 1_000)]
+                    _ = builder.append(arrivals.span, to: &writer)
+                }
+            }
+            call.send(reports, from: subscriber)
+            call.run(for: .milliseconds(20))
+            #expect(call.router.currentCounters().droppedInMalformed - before == dropped, "\(count)")
+        }
     }
 
     @Test func `a datagram of RTCP has what a path carries at once, and no thousands of requests`() throws {

@@ -197,6 +197,7 @@ extension Negotiator {
                     usesCongestionControlFeedback: usesCongestionControlFeedback
                 )
             }
+            if let accepted { try self.checkKind(accepted.section.kind, of: mid) }
             if accepted == nil || self.slots[index].sectionMID != mid { self.slots[index].ssrcs = nil }
             self.slots[index].sectionMID = mid
             if accepted != nil {
@@ -230,7 +231,6 @@ extension Negotiator {
         isActive: Bool
     ) throws(NegotiationError) {
         guard index < self.slots.count else {
-            if isActive { try self.checkKind(media) }
             self.slots.append(Slot(media: media.media, mid: media.mid, isFree: true, ssrcs: nil))
             return
         }
@@ -241,16 +241,17 @@ extension Negotiator {
             throw .invalid("m-line \(index + 1) was \(was) and is in use; stop it with port 0 before it is reused")
         }
         guard isActive else { return }
-        try self.checkKind(media)
         self.slots[index] = Slot(media: media.media, mid: media.mid, isFree: true, ssrcs: nil)
     }
 
-    /// What is published and bound is known by its mid, and stays audio or video.
-    private func checkKind(_ media: MediaDescription) throws(NegotiationError) {
-        guard let mid = media.mid, let before = self.slots.first(where: { $0.mid == mid && $0.media != media.media })
-        else { return }
+    /// What is published and bound is known by its mid, also by one that was made for an m-line without, and stays audio or
+    /// video as long as it is in use.
+    private func checkKind(_ kind: MediaKind, of mid: String) throws(NegotiationError) {
+        guard let before = self.sections.first(where: { $0.mid == mid })?.accepted?.section.kind, before != kind else {
+            return
+        }
         throw .invalid(
-            "a=mid:\(mid.quotedForError) was \(before.media.quotedForError) and is \(media.media.quotedForError) now; "
+            "a=mid:\(mid.quotedForError) was \(before.name.quotedForError) and is \(kind.name.quotedForError) now; "
                 + "give a new m-line a new a=mid"
         )
     }

@@ -93,7 +93,7 @@ struct Leg: ~Copyable {
     var firCount: UInt64 = 0
     /// Last sequence number of a FIR for us, so that a repeated one is not a new request (RFC 5104 §4.3.1.2).
     var lastFullIntraSequence: UInt8?
-    /// Until then a request of a subscriber that has no picture is not answered out of what is kept.
+    /// Until then requests of a subscriber that has no picture are let pass by; the router asks by itself.
     var nextRequestedReplay = Instant.zero
     var reportedLost: Int64 = 0
     /// The layers that rooms were told of, or will be told of as soon as `hasSelectionNews` is seen.

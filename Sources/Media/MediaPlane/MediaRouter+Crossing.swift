@@ -194,24 +194,20 @@ extension MediaRouter {
 
     // MARK: Clocks
 
-    /// How often the clocks of all tracks of a publisher cross, and how many may besides until they do again: rings are
-    /// for the packets of all rooms, and a datagram may bring forty reports.
+    /// How often a clock crosses, however often its publisher reports: rings are for the packets of all rooms, and a
+    /// datagram may bring a hundred reports.
     private static let clocksInterval = Nanoseconds.milliseconds(100)
-    private static let mostClocks = 64
 
     /// A sender report came: it says something of the clock of all tracks of its publisher.
     mutating func crossClocks(of session: SessionPointer, track reported: TrackPointer, layer: Int, at now: Instant) {
-        let crossesAll = unsafe now >= session.pointee.nextClocks
-        if crossesAll {
-            unsafe session.pointee.nextClocks = now + Self.clocksInterval
-            unsafe session.pointee.clocksLeft = Self.mostClocks
-        }
-        for track in unsafe Each(session.pointee.tracks) where unsafe crossesAll || track == reported {
+        let crossesOthers = unsafe now >= session.pointee.nextClocks
+        if crossesOthers { unsafe session.pointee.nextClocks = now + Self.clocksInterval }
+        // By layer, so that none waits for what others report.
+        let crossesOwn = unsafe now >= reported.pointee.layers[layer].nextClock
+        if crossesOwn { unsafe reported.pointee.layers[layer].nextClock = now + Self.clocksInterval }
+        for track in unsafe Each(session.pointee.tracks)
+        where unsafe track == reported ? crossesOwn : crossesOthers {
             for index in unsafe 0..<track.pointee.linkCount {
-                if !crossesAll {
-                    guard unsafe session.pointee.clocksLeft > 0 else { return }
-                    unsafe session.pointee.clocksLeft -= 1
-                }
                 unsafe self.crossClocks(of: track, layer: track == reported ? layer : 0, link: index)
             }
         }

@@ -14,7 +14,6 @@ extension MediaRouter {
         }
         // Of one datagram, however many NACKs it has.
         var budget = Self.largestNACK
-        var feedbackBudget = Self.largestCongestionFeedback
         var transportFeedbackCount = 0
         while let view = compound.next() {
             switch view.kind {
@@ -30,15 +29,13 @@ extension MediaRouter {
             case .goodbye: unsafe self.receiveGoodbye(view, session: session)
             case .transportFeedback:
                 transportFeedbackCount += 1
-                guard transportFeedbackCount <= Self.mostTransportFeedback else { continue }
+                guard transportFeedbackCount <= Self.mostTransportFeedback else {
+                    self.counters.droppedInMalformed &+= 1
+                    continue
+                }
                 unsafe self.receiveTransportFeedback(view, session: session, at: now)
             case .congestionControlFeedback:
-                unsafe self.receiveCongestionControlFeedback(
-                    view,
-                    session: session,
-                    budget: &feedbackBudget,
-                    at: now
-                )
+                unsafe self.receiveCongestionControlFeedback(view, session: session, at: now)
             case .receiverEstimatedMaximumBitrate:
                 unsafe self.receiveEstimate(view, session: session, at: now)
             case .extendedReport:
@@ -140,7 +137,9 @@ extension MediaRouter {
     /// A subscriber needs a key frame of what it is sent. Returns whether a request went to the publisher.
     @discardableResult
     mutating func requestKeyFrame(for leg: LegPointer, at now: Instant) -> Bool {
-        guard let track = unsafe leg.pointee.track, unsafe leg.pointee.kind == .video else { return false }
+        // Who is sent nothing needs none either: what pauses a leg asks for a picture when it lets it go on.
+        guard let track = unsafe leg.pointee.track, unsafe leg.pointee.kind == .video, unsafe leg.pointee.takesPackets
+        else { return false }
         let layer: Int
         if let rank = unsafe leg.pointee.selector.current {
             layer = unsafe track.pointee.layer(rank: rank)

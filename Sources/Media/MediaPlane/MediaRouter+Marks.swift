@@ -5,10 +5,6 @@ import RTP
 
 /// Feedback that names packets by SSRC and RTP sequence number (RFC 8888), and the ECN marks that it tells of.
 extension MediaRouter {
-    /// Bytes of congestion control feedback that one datagram may bring: twice a path's MTU; a report is to be split before
-    /// that (RFC 8888 §3.1).
-    static let largestCongestionFeedback = 3_000
-
     // MARK: Negotiation
 
     /// Feedback is about a peer's one transport: all of its sections say the same.
@@ -73,13 +69,11 @@ extension MediaRouter {
     mutating func receiveCongestionControlFeedback(
         _ view: borrowing RTCPPacketView,
         session: SessionPointer,
-        budget: inout Int,
         at now: Instant
     ) {
         guard unsafe session.pointee.usesCongestionControlFeedback, let bandwidth = unsafe session.pointee.bandwidth
         else { return }
-        budget -= view.bytes.byteCount
-        guard budget >= 0, let feedback = view.congestionControlFeedback else {
+        guard let feedback = view.congestionControlFeedback else {
             self.counters.droppedInMalformed &+= 1
             return
         }

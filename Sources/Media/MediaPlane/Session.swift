@@ -65,9 +65,8 @@ struct Session: ~Copyable {
     /// The media SSRC that transport-wide feedback names: the last that a packet came from.
     var feedbackSSRC = SSRC(0)
     var clock = PublisherClock()
-    /// When the clocks of all tracks may cross to other workers again, and how many of single ones may before.
+    /// When the clocks of all tracks may cross to other workers again.
     var nextClocks = Instant.zero
-    var clocksLeft = 0
     /// Whether feedback may go out without a report in front of it (RFC 5506).
     var isReducedSize = false
     /// The SSRC that this session's own RTCP comes from when it sends no media.

@@ -24,6 +24,8 @@ struct SourceLayer: ~Copyable {
     var nacks = NACKGenerator()
     var cache: PacketCache<RTPHeaderInfo>
     var clock: SenderReportClock
+    /// When it may cross to other workers again.
+    var nextClock = Instant.zero
     var keyFrames = KeyFrameLimiter()
     var rates = LayerRates()
     var frames = FrameReader()

@@ -38,20 +38,53 @@ import Testing
         #expect(reason.contains("in use"))
     }
 
-    @Test func aMidStaysAudioOrVideoWhereverItGoes() throws {
-        for isStopped in [false, true] {
-            var server = Server()
-            try server.receive(Offer.make([("a", Offer.audio()), ("b", Offer.audio())]))
-            // The first m-line stops, without a mid or with its own, and another one takes its name.
-            var text = Offer.make([("a", Offer.audio("inactive", port: 0)), ("b", Offer.audio())], group: ["b"])
-            if !isStopped { text.replace("a=mid:a\r\n", with: "") }
-            let added = Offer.make([("a", Offer.video())])
-            text += added[(added.firstRange(of: "m=video")?.lowerBound ?? added.endIndex)...]
-            text.replace("a=group:BUNDLE b", with: "a=group:BUNDLE b a")
-            let error = #expect(throws: NegotiationError.self) { try server.receive(text) }
-            guard case .invalid(let reason) = error else { Issue.record("\(String(describing: error))"); return }
-            if !isStopped { #expect(reason.contains("new a=mid"), "\(reason)") }
-        }
+    /// Of one m-line, as it stands in an offer.
+    private static func line(_ mid: String?, _ attributes: [String]) -> String {
+        var text = Offer.make([(mid ?? "none", attributes)])
+        text.removeSubrange(..<(text.firstRange(of: "m=")?.lowerBound ?? text.startIndex))
+        if mid == nil { text.replace("a=mid:none\r\n", with: "") }
+        return text
+    }
+
+    /// An offer whose m-lines may have no mid.
+    private static func offer(group: [String], _ lines: [(String?, [String])]) -> String {
+        var text = Offer.make([("none", Offer.audio())], group: group)
+        text.removeSubrange((text.firstRange(of: "m=")?.lowerBound ?? text.endIndex)...)
+        if group.isEmpty { text.replace("a=group:BUNDLE \r\n", with: "") }
+        return text + lines.map { Self.line($0, $1) }.joined()
+    }
+
+    @Test(
+        arguments: [
+            // Stopped without its mid, and another m-line takes the name.
+            (
+                [("a", Offer.audio()), ("b", Offer.audio())],
+                [(nil, Offer.audio("inactive", port: 0)), ("b", Offer.audio()), ("a", Offer.video())], ["b", "a"]
+            ),
+            // The name that was made for the first one.
+            ([(nil, Offer.audio("recvonly"))], [(nil, Offer.audio(port: 0)), ("0", Offer.video("recvonly"))], ["0"]),
+            // The name that is made for the second one.
+            ([("1", Offer.audio("recvonly"))], [(nil, Offer.audio(port: 0)), (nil, Offer.video("recvonly"))], []),
+        ] as [([(String?, [String])], [(String?, [String])], [String])]
+    )
+    func aMidStaysAudioOrVideoWhereverItGoes(
+        _ first: [(String?, [String])],
+        _ second: [(String?, [String])],
+        _ group: [String]
+    ) throws {
+        var server = Server()
+        try server.receive(Self.offer(group: first.compactMap(\.0), first))
+        let error = #expect(throws: NegotiationError.self) { try server.receive(Self.offer(group: group, second)) }
+        guard case .invalid(let reason) = error else { Issue.record("\(String(describing: error))"); return }
+        #expect(reason.contains("new a=mid"), "\(reason)")
+    }
+
+    @Test func aMidMayComeBackAsAnotherKindOnceItsMLineIsStopped() throws {
+        var server = Server()
+        try server.receive(Offer.make([("a", Offer.audio()), ("b", Offer.audio())]))
+        try server.receive(Offer.make([("a", Offer.audio("inactive", port: 0)), ("b", Offer.audio())], group: ["b"]))
+        let again = try server.receive(Offer.make([("a", Offer.video()), ("b", Offer.audio())], group: ["b", "a"]))
+        #expect(again.sections.map { $0.kind } == [.video, .audio])
     }
 
     @Test func ssrcsStayWithTheMLine() throws {
