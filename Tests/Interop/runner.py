@@ -15,6 +15,7 @@ import scenarios_layers  # noqa: F401
 import scenarios_link  # noqa: F401
 import scenarios_page  # noqa: F401
 import scenarios_pion  # noqa: F401
+import scenarios_reconnection  # noqa: F401
 import scenarios_signalling  # noqa: F401
 import scenarios_streams  # noqa: F401
 import scenarios_whip_client  # noqa: F401

@@ -48,12 +48,17 @@ export class Publishing {
         const publication = this.find(trackOrId)
             ?? [...this.publications].find((entry) => entry.id !== null && entry.id === trackOrId);
         if (!publication) {
-            this.core.tell("mute", { trackId: trackOrId?.id ?? trackOrId, muted });
-            return;
+            if (this.core.tell("mute", { trackId: trackOrId?.id ?? trackOrId, muted })) return;
+            throw new SluiceError("connectionLost", "there is no connection to the server");
         }
         publication.muted = muted;
         if (publication.mediaStreamTrack) publication.mediaStreamTrack.enabled = !muted;
         if (publication.id) this.core.tell("mute", { trackId: publication.id, muted });
+    }
+
+    /** After a resumption: the server has what it was last told, which may be older than what is wanted. */
+    repeat() {
+        for (const { id, muted } of this.publications) if (id !== null) this.core.tell("mute", { trackId: id, muted });
     }
 
     find(value) {

@@ -42,7 +42,16 @@ export class Subscriptions {
     prefer(trackOrId, preference) {
         const trackId = trackOrId?.id ?? trackOrId;
         this.#preferences.set(trackId, preference);
-        this.core.tell("prefer", { trackId, ...preference });
+        this.#tellPreference(trackId);
+    }
+
+    /** After a resumption. Of tracks that are on no m-line yet the server is told when they come on one: rooms may have more
+     *  of them than it takes messages in a second. */
+    repeat() { for (const track of this.core.room.tracks.values()) if (track.mid !== null) this.#tellPreference(track.id); }
+
+    #tellPreference(trackId) {
+        const preference = this.#preferences.get(trackId);
+        if (preference) this.core.tell("prefer", { trackId, ...preference });
     }
 
     preference(trackId) { return this.#preferences.get(trackId) ?? {}; }
@@ -188,8 +197,7 @@ export class Subscriptions {
             if (!this.#streams.has(key)) this.#streams.set(key, new MediaStream());
             track.mediaStream = this.#streams.get(key);
             track.mediaStream.addTrack(track.mediaStreamTrack);
-            const preference = this.#preferences.get(trackId);
-            if (preference) this.core.tell("prefer", { trackId, ...preference });
+            this.#tellPreference(trackId);
             const { participant, mediaStream } = track;
             this.core.emit("tracksubscribed", { track, participant, mediaStream });
         }

@@ -162,7 +162,7 @@ export class Room extends EventTarget {
 
     /** Returns whether what was there before goes on. */
     #welcome(joined) {
-        const { negotiation, roster } = this.#core;
+        const { negotiation, publishing, roster, subscriptions } = this.#core;
         const isResumed = this.localParticipant?.id === joined.participantId;
         this.#resumeToken = joined.resumeToken;
         this.#iceServers = joined.iceServers ?? [];
@@ -176,7 +176,11 @@ export class Room extends EventTarget {
         }
         roster.replace(joined.participants ?? []);
         if (isResumed) {
-            // What was said in between is lost: the answer to an offer names all bindings again.
+            // What was said in between is lost: the answer to an offer names all bindings again, and what this side said
+            // is said once more, as nobody knows how long the connection had been dead.
+            if (this.#metadata !== undefined) this.#connection.tell("setMetadata", { metadata: this.#metadata });
+            publishing.repeat();
+            subscriptions.repeat();
             if (!negotiation.isMediaUp) negotiation.restartICE();
         } else {
             this.#core.buildPeerConnection();
@@ -286,10 +290,11 @@ export class Room extends EventTarget {
     /** Sends another track (or nothing, `null`) in place of a published one, without a negotiation. */
     replaceTrack(publicationOrTrack, track) { return this.#core.publishing.replaceTrack(publicationOrTrack, track); }
 
-    /** Of one's own tracks (then the browser sends silence or black too), or with the admin grant of anyone's. */
+    /** Of one's own tracks (then the browser sends silence or black too), or with the admin grant of anyone's. While the
+     *  connection is lost, one's own waits for the next one; others' are refused. */
     async mute(trackOrId, muted = true) { this.#core.publishing.mute(trackOrId, muted); }
 
-    /** At most 4 KiB as JSON. */
+    /** At most 4 KiB as JSON. While the connection is lost it waits for the next one. */
     async setMetadata(metadata) {
         this.#metadata = metadata;
         this.#connection.tell("setMetadata", { metadata });

@@ -1,0 +1,108 @@
+"""What is done on the meeting page while the WebSocket is lost, and what the page makes of the server's last words."""
+import asyncio
+
+from harness import has_flowing, meet, numbers, open_meeting, scenario
+
+#: The page's sockets are kept, to be able to lose one; while the page is cut off, new ones reach nobody.
+HOLD_SOCKETS = """(() => {
+    const Native = WebSocket;
+    window.sockets = [];
+    window.isCut = false;
+    window.WebSocket = class extends Native {
+        constructor(url, ...rest) { super(window.isCut ? "ws://127.0.0.1:9/" : url, ...rest); window.sockets.push(this); }
+    };
+    return true;
+})()"""
+CUT = """(() => {
+    window.back = null;
+    window.sluice.room.addEventListener("reconnected", (event) => { window.back = event.detail; });
+    window.isCut = true;
+    window.sockets.at(-1).close(4000);
+    return true;
+})()"""
+#: What it sends is lost, and nobody notices: a socket whose peer is gone.
+DEAFEN = "(() => { window.sockets.at(-1).send = () => {}; return true; })()"
+OTHERS_TILE = "[...document.querySelectorAll('.tile')].find((entry) => !entry.tile.isOwn)"
+CAMERA = "[...window.sluice.room.tracks.values()].find((entry) => entry.kind === 'video')"
+
+
+async def ada_and_grace(run, room):
+    server = await run.server()
+    browser = await run.chromium()
+    pages = [await open_meeting(run, browser, server, room, name) for name in ("Ada", "Grace")]
+    for page in pages:
+        await page.evaluate(HOLD_SOCKETS)
+    await meet(run, *pages)
+    return server, *pages
+
+
+async def cut(page):
+    await page.evaluate(CUT)
+    await page.until("window.sluice.room.state === 'reconnecting'", 5, "the loss of the connection")
+
+
+async def resumes(page):
+    await page.evaluate("(() => { window.isCut = false; return true; })()")
+    back = await page.until("window.back", 15, "the reconnection")
+    assert back["resumed"] is True, "the server did not resume the lost session"
+
+
+async def click(page, button):
+    await page.evaluate(f"(document.getElementById('{button}').click(), true)")
+
+
+async def arrived(page, kind, seconds=1.5):
+    """Packets of sound, or decoded pictures."""
+    key = "packetsReceived" if kind == "audio" else "framesDecoded"
+    samples = [await numbers(page)]
+    await asyncio.sleep(seconds)
+    samples.append(await numbers(page))
+    counts = [sum(entry.get(key) or 0 for entry in sample["inbound"] if entry["kind"] == kind) for sample in samples]
+    return counts[1] - counts[0]
+
+
+async def is_heard(page):
+    await page.until(f"!{OTHERS_TILE}.textContent.includes('muted')", 5, "no word of a muted microphone")
+    assert await arrived(page, "audio") > 20, "no sound comes"
+
+
+async def is_not_heard(page):
+    await page.until(f"{OTHERS_TILE}.textContent.includes('muted')", 5, "the word that the microphone is muted")
+
+
+@scenario("Who unmutes while the connection is lost is heard after it is resumed")
+async def unmute_while_lost(run):
+    _, ada, grace = await ada_and_grace(run, "unmute")
+    await click(ada, "mic")
+    await is_not_heard(grace)
+    await cut(ada)
+    await click(ada, "mic")
+    await resumes(ada)
+    await is_heard(grace)
+
+
+@scenario("What a dead connection swallowed is said again when it is resumed")
+async def swallowed(run):
+    _, ada, grace = await ada_and_grace(run, "swallowed")
+    await has_flowing(grace)
+    await ada.evaluate(DEAFEN)
+    await click(ada, "mic")
+    await ada.evaluate("window.sluice.room.setMetadata({ hand: 'up' }).then(() => true)")
+    await cut(ada)
+    await resumes(ada)
+    await is_not_heard(grace)
+    await grace.until("[...window.sluice.room.participants.values()][0].metadata?.hand === 'up'", 5, "Ada's metadata")
+
+
+@scenario("A picture that is wanted again while the connection is lost comes after it is resumed")
+async def preference_while_lost(run):
+    _, _, grace = await ada_and_grace(run, "wanted")
+    # The page says by itself how large its tiles are, 400 ms after they change: the wish comes after that.
+    await asyncio.sleep(1)
+    await grace.evaluate(f"(window.sluice.room.prefer({CAMERA}, {{ paused: true }}), true)")
+    await grace.until(f"{CAMERA}.layer?.paused", 5, "the word that the picture is paused")
+    await cut(grace)
+    await grace.evaluate(f"(window.sluice.room.prefer({CAMERA}, {{ paused: false }}), true)")
+    await resumes(grace)
+    await grace.until(f"{CAMERA}.layer?.paused === false", 5, "the word that the picture is sent")
+    assert await arrived(grace, "video") > 5, "no picture comes"
