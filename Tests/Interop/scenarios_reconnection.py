@@ -106,3 +106,24 @@ async def preference_while_lost(run):
     await resumes(grace)
     await grace.until(f"{CAMERA}.layer?.paused === false", 5, "the word that the picture is sent")
     assert await arrived(grace, "video") > 5, "no picture comes"
+
+
+UFRAG = "/a=ice-ufrag:(.*)/.exec(window.sluice.room.peerConnection.currentLocalDescription.sdp)[1]"
+
+
+@scenario("New estimates of the network's rate restart no ICE, and five changes of network keep the peer connection")
+async def estimates(run):
+    _, _, grace = await ada_and_grace(run, "estimates")
+    await grace.evaluate("(() => { window.first = window.sluice.room.peerConnection; return true; })()")
+    before = await grace.evaluate(UFRAG)
+    for _ in range(4):
+        await grace.evaluate("(navigator.connection.dispatchEvent(new Event('change')), true)")
+        await asyncio.sleep(0.5)
+    assert await grace.evaluate(UFRAG) == before, "ICE began anew because of an estimate"
+    for _ in range(5):
+        await grace.evaluate("(window.dispatchEvent(new Event('online')), true)")
+        await grace.until(f"{UFRAG} !== '{before}'", 5, "new ICE credentials")
+        await grace.until("['connected', 'completed'].includes(window.sluice.room.peerConnection.iceConnectionState)", 5)
+        before = await grace.evaluate(UFRAG)
+    assert await grace.evaluate("window.first === window.sluice.room.peerConnection"), "it is another peer connection"
+    assert await arrived(grace, "video") > 5, "no picture comes"

@@ -162,7 +162,8 @@ export class Negotiation {
     restartICE() {
         const { pc } = this;
         if (this.core.room.state !== "connected" || !pc || pc.remoteDescription === null) return;
-        this.#restarts += 1;
+        // Those count that have not helped. A browser may restart ICE without ever calling it anything but connected.
+        this.#restarts = this.isMediaUp ? 1 : this.#restarts + 1;
         if (this.#restarts > restartsBeforeRebuild) {
             this.#rebuild();
             return;
@@ -171,7 +172,10 @@ export class Negotiation {
         this.negotiate();
         clearTimeout(this.#restartTimer);
         const pause = 2_500 * this.#restarts;
-        this.#restartTimer = setTimeout(() => { if (pc === this.pc && !this.isMediaUp) this.restartICE(); }, pause);
+        this.#restartTimer = setTimeout(() => {
+            if (pc !== this.pc) return;
+            if (this.isMediaUp) this.#restarts = 0; else this.restartICE();
+        }, pause);
     }
 
     #rebuild() {

@@ -78,7 +78,10 @@ export class Room extends EventTarget {
     #resumeToken = null;
     #iceServers = [];
     #reconnection = null;
+    /** Wi-Fi, cellular, ...; browsers of desktop computers do not say. */
+    #networkType = navigator.connection?.type;
     #networkListener = () => this.#networkChanged();
+    #networkTypeListener = () => this.#networkDescribed();
 
     /** What the parts of the SDK see of each other. */
     #makeCore() {
@@ -126,7 +129,7 @@ export class Room extends EventTarget {
             throw error;
         }
         addEventListener("online", this.#networkListener);
-        navigator.connection?.addEventListener?.("change", this.#networkListener);
+        navigator.connection?.addEventListener?.("change", this.#networkTypeListener);
         return this;
     }
 
@@ -141,7 +144,7 @@ export class Room extends EventTarget {
         if (this.state === "closed") return;
         this.state = "closed";
         removeEventListener("online", this.#networkListener);
-        navigator.connection?.removeEventListener?.("change", this.#networkListener);
+        navigator.connection?.removeEventListener?.("change", this.#networkTypeListener);
         this.#connection.close(new SluiceError("closed", "the room was left"));
         this.#core.negotiation.close();
         this.#core.viewport.close();
@@ -229,6 +232,15 @@ export class Room extends EventTarget {
                 }
             }
         }
+    }
+
+    /** Browsers tell new estimates of rate and round trip by the same event. They need no other way to the server, and where
+     *  the type is not told either, `online` and ICE itself tell that a network is gone. */
+    #networkDescribed() {
+        const { type } = navigator.connection;
+        if (type === this.#networkType) return;
+        this.#networkType = type;
+        if (type !== "none") this.#networkChanged();
     }
 
     #networkChanged() {
