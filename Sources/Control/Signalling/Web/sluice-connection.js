@@ -142,9 +142,9 @@ export class Connection {
         else waiting.resolve(payload);
     }
 
+    /** One that is not open yet has a limit of its own, and what was heard last was on the connection before it. */
     #checkSilence() {
-        if (this.#socket && performance.now() - this.#lastHeard >= silenceLimit) {
-            this.check(5_000, "the server does not answer");
-        }
+        if (this.#socket?.readyState !== WebSocket.OPEN) return;
+        if (performance.now() - this.#lastHeard >= silenceLimit) this.check(5_000, "the server does not answer");
     }
 }
