@@ -1,6 +1,8 @@
 """What is done on the meeting page while the WebSocket is lost, and what the page makes of the server's last words."""
 import asyncio
 
+import aiohttp
+
 from harness import has_flowing, meet, numbers, open_meeting, scenario
 
 #: The page's sockets are kept, to be able to lose one; while the page is cut off, new ones reach nobody.
@@ -107,6 +109,58 @@ async def preference_while_lost(run):
     await grace.until(f"{CAMERA}.layer?.paused === false", 5, "the word that the picture is sent")
     assert await arrived(grace, "video") > 5, "no picture comes"
 
+
+# MARK: Muted by somebody else
+
+
+async def mute_by_admin(server, page, room, **body):
+    """As the operator does it: `trackId` or all of the participant's tracks."""
+    identifier = await page.evaluate("window.sluice.room.localParticipant.id")
+    url = f"{server.admin_url}/v1/rooms/{room}/participants/{identifier}/mute"
+    async with aiohttp.ClientSession() as http, http.post(url, json=body) as response:
+        assert response.status == 204, f"{response.status}: {await response.text()}"
+
+
+def shows(button, text):
+    return f"document.getElementById('{button}').textContent.includes('{text}')"
+
+
+@scenario("Who is muted by an admin sees it, and is heard again by a click of its own only")
+async def muted_by_admin(run):
+    server, ada, grace = await ada_and_grace(run, "host")
+    await has_flowing(grace)
+    await mute_by_admin(server, ada, "host")
+    await ada.until(f"{shows('mic', 'Unmute')} && {shows('camera', 'Start camera')}", 5, "the buttons of who is muted")
+    await ada.until("[...document.querySelectorAll('.tile')].find((entry) => entry.tile.isOwn)"
+                    ".textContent.includes('muted')", 5, "the word on the own tile")
+    await is_not_heard(grace)
+    await grace.evaluate(
+        "(() => { window.words = []; window.sluice.room.addEventListener('participantchanged', ({ detail }) => "
+        "window.words.push([...detail.participant.tracks.values()].every((track) => track.muted))); return true; })()"
+    )
+    await mute_by_admin(server, ada, "host", muted=False)
+    await grace.until("window.words.includes(false) && window.words.at(-1)", 5, "the word that both are muted again")
+    assert await ada.evaluate(f"{shows('mic', 'Unmute')} && {shows('camera', 'Start camera')}"), "opened from afar"
+    await is_not_heard(grace)
+    for button in ("mic", "camera"):
+        await click(ada, button)
+    await is_heard(grace)
+    await grace.until(f"{OTHERS_TILE}.dataset.video === 'on'", 5, "the picture")
+    assert await arrived(grace, "video") > 5, "no picture comes"
+
+
+@scenario("Clicks on the microphone that follow each other at once are nobody else's")
+async def quick_clicks(run):
+    _, ada, grace = await ada_and_grace(run, "quick")
+    for _ in range(3):
+        await ada.evaluate("([1, 2, 3, 4].forEach(() => document.getElementById('mic').click()), true)")
+        await asyncio.sleep(0.3)
+    assert await ada.evaluate(f"!{shows('mic', 'Unmute')}"), "the page takes its own clicks for an admin's"
+    assert await ada.evaluate("document.getElementById('alert').textContent") == ""
+    await is_heard(grace)
+
+
+# MARK: Networks
 
 UFRAG = "/a=ice-ufrag:(.*)/.exec(window.sluice.room.peerConnection.currentLocalDescription.sdp)[1]"
 

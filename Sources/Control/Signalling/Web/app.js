@@ -1,6 +1,7 @@
 // The meeting page: a form, a grid of tiles, four buttons. What is said to the server is said by sluice.js.
 import {
-    camera, chooseDevice, listDevices, microphone, openDevices, ownLevel, publishOptions, showDevices, toggle, wakeMeter,
+    camera, chooseDevice, listDevices, microphone, mutedByOthers, openDevices, ownLevel, publishOptions, showDevices, toggle,
+    wakeMeter,
 } from "./page-devices.js";
 import { $, alertUser, closeWords, deviceWords, fail, meeting, now, query, quietly, status, words } from "./page-shell.js";
 import { arrange, dropTile, play, playBlocked, Tile, tileFor, tiles } from "./page-tiles.js";
@@ -80,6 +81,15 @@ function listen(target) {
     on("trackpublished", ({ track, participant }) => {
         tiles.get(participant.id)?.show();
         if (track.source === "screen" && participant !== target.localParticipant) status(`${nameOf(participant)} shares the screen`);
+    });
+    on("publicationmuted", ({ publication }) => {
+        // There is no button that would show a muted screen again: it is shared anew.
+        if (meeting.screenPublications.includes(publication)) {
+            alertUser("The meeting's host has ended the sharing of your screen.");
+            quietly(toggleScreen());
+        } else {
+            mutedByOthers(publication);
+        }
     });
     on("tracksubscribed", ({ track }) => {
         window.sluice.timings.subscribed ??= now();

@@ -115,6 +115,14 @@ export async function toggle(device, isOn = !device.isOn) {
     showDevices();
 }
 
+/** Somebody else muted it. A camera is closed as by its own button: its light would say that it is seen. */
+export function mutedByOthers(publication) {
+    const device = [camera, microphone].find((entry) => entry.publication === publication);
+    if (!device) return;
+    alertUser(`Your ${device.what} was switched off by the meeting's host. You can switch it on again.`);
+    quietly(toggle(device, false));
+}
+
 /** `?codec=` (vp8, vp9, av1, h264) and `?svc=` (such as L3T3_KEY) choose how the camera is sent. */
 export function publishOptions(device) {
     if (device !== camera) return { source: "microphone" };

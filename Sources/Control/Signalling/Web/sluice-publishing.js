@@ -11,6 +11,8 @@ export class Publishing {
     }
 
     #streams = new Map();
+    /** Publications whose mutes are on their way to the server, and how many of each. */
+    #mutesUnderWay = new Map();
 
     async publish(track, options) {
         const { core } = this;
@@ -51,15 +53,38 @@ export class Publishing {
             if (this.core.tell("mute", { trackId: trackOrId?.id ?? trackOrId, muted })) return;
             throw new SluiceError("connectionLost", "there is no connection to the server");
         }
+        this.#setMuted(publication, muted);
+        this.#tellMute(publication);
+    }
+
+    #setMuted(publication, muted) {
         publication.muted = muted;
         if (publication.mediaStreamTrack) publication.mediaStreamTrack.enabled = !muted;
-        if (publication.id) this.core.tell("mute", { trackId: publication.id, muted });
+    }
+
+    async #tellMute(publication) {
+        const { core } = this;
+        const { id, muted } = publication;
+        if (id === null || !core.tell("mute", { trackId: id, muted })) return;
+        const track = core.room.localParticipant.tracks.get(id);
+        if (track) track.muted = muted;
+        const underWay = this.#mutesUnderWay;
+        underWay.set(publication, (underWay.get(publication) ?? 0) + 1);
+        try {
+            // A mute has no reply, but the server answers in order: what it says of the track before the answer to this may
+            // be older than the wish. A click that follows another at once would count as somebody else's otherwise.
+            await core.request("stats", {});
+        } catch {
+            return; // The connection is lost, or about to be given up.
+        } finally {
+            const left = underWay.get(publication) - 1;
+            if (left > 0) underWay.set(publication, left); else underWay.delete(publication);
+        }
+        if (track) this.muteTold(track);
     }
 
     /** After a resumption: the server has what it was last told, which may be older than what is wanted. */
-    repeat() {
-        for (const { id, muted } of this.publications) if (id !== null) this.core.tell("mute", { trackId: id, muted });
-    }
+    repeat() { for (const publication of this.publications) this.#tellMute(publication); }
 
     find(value) {
         if (value instanceof Publication) return this.publications.has(value) ? value : undefined;
@@ -81,7 +106,21 @@ export class Publishing {
             ?? mine.find((entry) => mid === undefined && entry.id === null && entry.source === track.source);
         if (!publication) return;
         publication.id = track.id;
-        if (publication.muted) this.core.tell("mute", { trackId: track.id, muted: true });
+        if (publication.muted) this.#tellMute(publication);
+        else this.muteTold(track);
+    }
+
+    /** The server's word on an own track: an admin, or the operator, may have muted it. */
+    muteTold({ id, muted }) {
+        const publication = [...this.publications].find((entry) => entry.id === id);
+        if (!publication || publication.muted === muted || this.#mutesUnderWay.has(publication)) return;
+        if (muted) {
+            this.#setMuted(publication, true);
+            this.core.emit("publicationmuted", { publication });
+        } else {
+            // A microphone is not opened from afar; the others are told that nothing comes.
+            this.#tellMute(publication);
+        }
     }
 
     unnamed(trackId) { for (const entry of this.publications) if (entry.id === trackId) entry.id = null; }

@@ -38,7 +38,8 @@ export class Roster {
             const known = participant.tracks.get(info.id);
             if (known) {
                 known.update(info);
-                this.core.subscriptions.trackChanged(known);
+                if (participant === this.core.room.localParticipant) this.core.publishing.muteTold(known);
+                else this.core.subscriptions.trackChanged(known);
             } else {
                 this.published(participant.id, info);
             }

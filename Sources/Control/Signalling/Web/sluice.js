@@ -15,6 +15,7 @@
  *   participantjoined {participant}              participantleft {participant, reason}
  *   participantchanged {participant}
  *   trackpublished {track, participant}          trackunpublished {track, participant}
+ *   publicationmuted {publication}               somebody else muted what this side publishes; `mute` takes it back
  *   tracksubscribed {track, participant, mediaStream}
  *   trackunsubscribed {track, participant}
  *   layer {track, participant, spatial, temporal, width, height, targetBitrate, reason, paused, estimate,
@@ -303,7 +304,8 @@ export class Room extends EventTarget {
     replaceTrack(publicationOrTrack, track) { return this.#core.publishing.replaceTrack(publicationOrTrack, track); }
 
     /** Of one's own tracks (then the browser sends silence or black too), or with the admin grant of anyone's. While the
-     *  connection is lost, one's own waits for the next one; others' are refused. */
+     *  connection is lost, one's own waits for the next one; others' are refused. Who is muted is not heard again by anyone's
+     *  word but its own: this side mutes again what others have unmuted. */
     async mute(trackOrId, muted = true) { this.#core.publishing.mute(trackOrId, muted); }
 
     /** At most 4 KiB as JSON. While the connection is lost it waits for the next one. */
