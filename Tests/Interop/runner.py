@@ -14,6 +14,7 @@ import scenarios_gstreamer  # noqa: F401
 import scenarios_layers  # noqa: F401
 import scenarios_link  # noqa: F401
 import scenarios_page  # noqa: F401
+import scenarios_permits  # noqa: F401
 import scenarios_pion  # noqa: F401
 import scenarios_reconnection  # noqa: F401
 import scenarios_signalling  # noqa: F401

@@ -224,11 +224,32 @@ async function toggleScreen() {
         if (error.name !== "NotAllowedError") alertUser(deviceWords(error, "screen"));
         return;
     }
-    for (const track of stream.getTracks()) {
-        if (track.kind === "video") track.contentHint = "detail";
-        track.addEventListener("ended", () => { if (screenPublications.length > 0) quietly(toggleScreen()); });
-        const source = track.kind === "video" ? "screen" : "screenAudio";
-        screenPublications.push(await room.publish(track, { source, simulcast: false }));
+    // The meeting may end, or the sharing, while the browser asks or while the server is asked.
+    const isOver = () => meeting.room !== room || stream.getTracks().some(({ readyState }) => readyState === "ended");
+    const published = [];
+    let failure;
+    try {
+        for (const track of stream.getTracks()) {
+            if (isOver()) break;
+            if (track.kind === "video") track.contentHint = "detail";
+            track.addEventListener("ended", () => { if (screenPublications.length > 0) quietly(toggleScreen()); });
+            const source = track.kind === "video" ? "screen" : "screenAudio";
+            const publication = await room.publish(track, { source, simulcast: false });
+            published.push(publication);
+            if (!isOver()) screenPublications.push(publication);
+        }
+    } catch (error) { failure = error; }
+    if (failure || isOver()) {
+        for (const track of stream.getTracks()) track.stop();
+        if (meeting.room !== room) return;
+        for (const publication of published) {
+            const index = screenPublications.indexOf(publication);
+            if (index >= 0) screenPublications.splice(index, 1);
+        }
+        showDevices();
+        for (const publication of published) await room.unpublish(publication);
+        if (failure) throw failure;
+        return;
     }
     const tile = new Tile(room.localParticipant, { isOwn: true, isScreen: true });
     tile.picture.srcObject = new MediaStream(stream.getVideoTracks());
