@@ -69,3 +69,22 @@ async def late_screen(run):
     await page.evaluate("(window.pick(), true)")
     await page.until(SCREENS_ENDED, 5, "the end of the capture")
     assert_quiet(page)
+
+
+@scenario("Whose link does not allow to send is told so, without errors, and neither heard nor seen", timeout=30)
+async def spectator_by_token(run):
+    link = f"stage&token={token('stage', publish=False)}"
+    server = await run.server(arguments=["--auth-keys", f"{KEY}:{SECRET}"])
+    page = await open_meeting(run, await run.chromium(), server, link, "Ada")
+    await click_join(page)
+    refused = "document.getElementById('alert').textContent.includes('does not allow')"
+    off = " && ".join(f"document.getElementById('{button}').dataset.on === 'false'" for button in ("mic", "camera"))
+    await page.until(f"{refused} && {off}", 5, "the word why, and devices that are off")
+    assert await page.evaluate("window.sluice.room.publications.size") == 0
+    for button in ("mic", "camera", "mic", "camera"):
+        await page.evaluate("(document.getElementById('alert').replaceChildren(), true)")
+        await click(page, button)
+        await page.until(f"{refused} && {off}", 5, f"the word that the {button} may not be used")
+    codes = set(await page.evaluate("window.sluice.errors"))
+    assert codes <= {"forbidden"}, f"the page had {codes}"
+    assert_quiet(page)

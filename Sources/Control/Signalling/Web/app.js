@@ -1,7 +1,7 @@
 // The meeting page: a form, a grid of tiles, four buttons. What is said to the server is said by sluice.js.
 import {
-    camera, chooseDevice, listDevices, microphone, mutedByOthers, openDevices, ownLevel, publishOptions, showDevices, toggle,
-    wakeMeter,
+    camera, chooseDevice, forgetRefused, listDevices, microphone, mutedByOthers, openDevices, ownLevel, publishOptions,
+    showDevices, toggle, wakeMeter,
 } from "./page-devices.js";
 import { $, alertUser, closeWords, deviceWords, fail, meeting, now, query, quietly, status, words } from "./page-shell.js";
 import { arrange, dropTile, play, playBlocked, Tile, tileFor, tiles } from "./page-tiles.js";
@@ -128,8 +128,12 @@ function listen(target) {
     });
     on("draining", () => alertUser("The server will restart soon. This meeting may break off; join again then."));
     on("error", ({ error }) => {
-        if (error.code === "forbidden") alertUser("Your invitation does not allow you to send this; you can watch and listen.");
-        else fail(error);
+        if (error.code === "forbidden") {
+            alertUser("Your invitation does not allow you to send this; you can watch and listen.");
+            forgetRefused(target);
+        } else {
+            fail(error);
+        }
     });
     on("closed", ({ reason, error }) => {
         const wasInside = meeting.ownTile !== null;

@@ -48,6 +48,9 @@ class Device {
         this.track?.stop();
         this.track = null;
     }
+
+    /** A camera that is off has its light off. A microphone stays open, so that it is back at once. */
+    switchOff() { if (this === camera) this.stop(); else if (this.track) this.track.enabled = false; }
 }
 
 export const camera = new Device("video", "camera", $("camera-select"));
@@ -95,8 +98,7 @@ export async function listDevices() {
 export async function toggle(device, isOn = !device.isOn) {
     try {
         if (!isOn) {
-            // A camera that is off has its light off. A microphone stays open, so that it is back at once.
-            if (device === camera) device.stop(); else if (device.track) device.track.enabled = false;
+            device.switchOff();
         } else if (device.track) {
             device.track.enabled = true;
         } else {
@@ -106,11 +108,23 @@ export async function toggle(device, isOn = !device.isOn) {
         }
         await setPublished(device);
     } catch (error) {
-        if (error instanceof SluiceError) fail(error);
-        else {
+        if (error instanceof SluiceError) {
+            if (error.code === "forbidden" && !device.publication) device.switchOff();
+            fail(error);
+        } else {
             note(deviceWords(error, device.what));
             if (meeting.room) alertUser(deviceWords(error, device.what));
         }
+    }
+    showDevices();
+}
+
+/** The room has dropped what its token does not allow to send: that is not captured either. */
+export function forgetRefused(room) {
+    for (const device of [camera, microphone]) {
+        if (!device.publication || room.publications.has(device.publication)) continue;
+        device.publication = null;
+        device.switchOff();
     }
     showDevices();
 }

@@ -96,8 +96,9 @@ export class Negotiation {
                 }
                 await this.#takeBack(pc);
                 for (const { reject } of waiting) reject(error);
-                this.core.emit("error", { error });
+                // Before it is told, so that who hears of it finds what is left.
                 if (error.code === "forbidden" && this.core.publishing.dropRefused()) this.#isNeeded = true;
+                this.core.emit("error", { error });
             }
         }
     }

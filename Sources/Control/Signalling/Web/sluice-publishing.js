@@ -47,10 +47,14 @@ export class Publishing {
     }
 
     mute(trackOrId, muted) {
+        const trackId = trackOrId?.id ?? trackOrId;
         const publication = this.find(trackOrId)
-            ?? [...this.publications].find((entry) => entry.id !== null && entry.id === trackOrId);
+            ?? [...this.publications].find((entry) => entry.id !== null && entry.id === trackId);
         if (!publication) {
-            if (this.core.tell("mute", { trackId: trackOrId?.id ?? trackOrId, muted })) return;
+            if (trackOrId instanceof Publication || trackOrId instanceof MediaStreamTrack) {
+                throw new SluiceError("noSuchTrack", "this track is not published");
+            }
+            if (this.core.tell("mute", { trackId, muted })) return;
             throw new SluiceError("connectionLost", "there is no connection to the server");
         }
         this.#setMuted(publication, muted);
