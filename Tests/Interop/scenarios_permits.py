@@ -1,4 +1,4 @@
-"""The meeting page where something is not permitted, or not to be: what is refused is not captured either."""
+"""The meeting page with links that are odd or do not permit everything: what is refused is not captured either."""
 import base64
 import hashlib
 import hmac
@@ -69,6 +69,18 @@ async def late_screen(run):
     await page.evaluate("(window.pick(), true)")
     await page.until(SCREENS_ENDED, 5, "the end of the capture")
     assert_quiet(page)
+
+
+@scenario("A link whose room has a percent sign opens the page", timeout=30)
+async def percent(run):
+    server = await run.server()
+    browser = await run.chromium()
+    for link, room in (("#100%", "100%"), ("#a%20b", "a b"), ("?room=x#100%", "x")):
+        page = await run.page(browser, f"{server.url}/{link}")
+        await page.until("document.body.dataset.ready === 'true'", 15, "the lobby")
+        found = await page.evaluate("document.getElementById('room').value")
+        assert found == room, f"{link} leads to '{found}'"
+        assert_quiet(page)
 
 
 @scenario("Whose link does not allow to send is told so, without errors, and neither heard nor seen", timeout=30)

@@ -279,7 +279,9 @@ async function copyLink() {
 // MARK: Start
 
 function suggestedRoom() {
-    const wanted = query.get("room") || decodeURIComponent(location.hash.slice(1));
+    let wanted = location.hash.slice(1);
+    try { wanted = decodeURIComponent(wanted); } catch { /* Typed by hand, such as #100%: it is meant as it is. */ }
+    wanted = query.get("room") || wanted;
     if (wanted) return wanted;
     const letters = "abcdefghjkmnpqrstuvwxyz23456789";
     const random = crypto.getRandomValues(new Uint8Array(9));
