@@ -110,6 +110,48 @@ async def preference_while_lost(run):
     assert await arrived(grace, "video") > 5, "no picture comes"
 
 
+# MARK: The server's last words
+
+CODES = """(() => {
+    window.codes = [];
+    window.sockets.at(-1).addEventListener("close", ({ code }) => window.codes.push(code));
+    return true;
+})()"""
+
+
+@scenario("A server that is stopped and started again has everybody back", timeout=90)
+async def server_goes_away(run):
+    server, ada, grace = await ada_and_grace(run, "away")
+    await grace.evaluate(CODES)
+    await server.stop()
+    for page in (ada, grace):
+        await page.until("window.sluice.room.state === 'reconnecting'", 5, "the search for the server")
+    run.fact(f"the connection was closed with {(await grace.evaluate('window.codes'))[0]}")
+    await server.start()
+    for page in (ada, grace):
+        await page.until("window.sluice.room.state === 'connected' && document.querySelectorAll('.tile').length === 2",
+                         20, "everybody back")
+
+
+@scenario("A server that says it goes away is looked for, and a meeting that is ended is over")
+async def going_away(run):
+    server, ada, grace = await ada_and_grace(run, "last")
+    # RFC 6455 section 7.4.1; a page can't close with this code itself, and the socket is lost with it.
+    await grace.evaluate(
+        "(() => { window.back = null; window.sluice.room.addEventListener('reconnected', "
+        "(event) => { window.back = event.detail; }); const socket = window.sockets.at(-1); const { onclose } = socket; "
+        "socket.onclose = null; socket.close(4000); "
+        "onclose(new CloseEvent('close', { code: 1001, reason: 'the server stops' })); return true; })()"
+    )
+    back = await grace.until("window.back", 10, "the reconnection")
+    assert back["resumed"] is True, "the server did not resume the lost session"
+    async with aiohttp.ClientSession() as http, http.delete(f"{server.admin_url}/v1/rooms/last") as response:
+        assert response.status == 204, f"{response.status}: {await response.text()}"
+    for page in (ada, grace):
+        await page.until("document.body.dataset.view === 'lobby'", 5, "the lobby")
+        await page.until("document.getElementById('alert').textContent.includes('meeting was ended')", 5, "the word why")
+
+
 # MARK: Muted by somebody else
 
 

@@ -198,7 +198,8 @@ export class Room extends EventTarget {
 
     #socketClosed(event) {
         if (this.state === "closed") return;
-        // 1000: the room is over. 1008: taken out, or replaced by another connection; coming back would fight it.
+        // 1000: the room is over. 1008: taken out, or replaced by another connection; coming back would fight it. Not so 1001:
+        // the server stops, and another may be there soon.
         if (event.code === 1000 || event.code === 1008) {
             this.#close(event.reason || (event.code === 1000 ? "roomClosed" : "removed"));
             return;
