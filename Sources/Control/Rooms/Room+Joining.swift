@@ -106,12 +106,12 @@ extension Room {
     }
 
     /// Ends the room for everybody.
-    package func close() async {
+    package func close(reason: LeaveReason = .roomClosed) async {
         await self.enter()
         defer { self.leaveTurn() }
         self.isClosed = true
         for id in self.order {
-            if let participant = self.participants[id] { await self.drop(participant, reason: .roomClosed) }
+            if let participant = self.participants[id] { await self.drop(participant, reason: reason) }
         }
     }
 

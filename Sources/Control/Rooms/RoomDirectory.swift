@@ -129,6 +129,15 @@ package actor RoomDirectory {
         return true
     }
 
+    /// Ends what a drain has left, because the process stops. Unlike a closed room, that ends no meeting: clients are to
+    /// come back.
+    package func stop() async {
+        for room in self.all {
+            self.forget(room)
+            await room.close(reason: .serverStopped)
+        }
+    }
+
     /// Takes no more joins, and tells everybody. - Parameter deadline: seconds since 1970.
     package func drain(deadline: Int64) async {
         guard self.drainDeadline == nil else { return }

@@ -60,6 +60,8 @@ package enum LeaveReason: String, Sendable, CaseIterable {
     /// The operator took the participant out.
     case removed
     case roomClosed
+    /// The process stops. The room may go on: whoever comes back finds the next one there.
+    case serverStopped
 }
 
 package struct ParticipantInfo: Sendable, Equatable {

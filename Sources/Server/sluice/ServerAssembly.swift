@@ -139,7 +139,7 @@ struct ServerAssembly {
                 case .stop:
                     // A reload would have nothing left to apply to; the second signal ends the process by itself.
                     _ = await drain.drain()
-                    for room in await directory.all { _ = await directory.close(room.id) }
+                    await directory.stop()
                     await group.triggerGracefulShutdown()
                 }
             }

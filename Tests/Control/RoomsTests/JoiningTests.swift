@@ -153,6 +153,17 @@ import Testing
         #expect(try await scenario.join("alice").room !== alice.room)
     }
 
+    @Test func `a server that stops says so to everybody, and closes no meeting`() async throws {
+        let scenario = Scenario()
+        let alice = try await scenario.join("alice")
+        let bob = try await scenario.join("bob", room: "other")
+        await scenario.directory.drain(deadline: 1_000)
+        await scenario.directory.stop()
+        #expect(alice.events.take() == ["draining 1000", "removed serverStopped"])
+        #expect(bob.events.take() == ["draining 1000", "removed serverStopped"])
+        #expect(await scenario.directory.all.isEmpty)
+    }
+
     @Test func aParticipantWhoseOfferIsRefusedWasNeverThere() async throws {
         let scenario = Scenario()
         let watcher = try await scenario.join("watcher")

@@ -206,6 +206,22 @@ import Testing
         }
     }
 
+    @Test func `a server that stops goes away, and a room that is closed is over`() async throws {
+        try await TestServer.run { server in
+            try await WebSocketClient.open(port: server.port) { client in
+                _ = try await client.join("over", identity: "alice")
+                #expect(await server.directory.close(RoomID("over")))
+                #expect(try await client.expectClose() == 1000)
+            }
+            try await WebSocketClient.open(port: server.port) { client in
+                _ = try await client.join("goes on", identity: "alice")
+                await server.directory.drain(deadline: 1_795_240_800)
+                await server.directory.stop()
+                #expect(try await client.expectClose() == 1001)
+            }
+        }
+    }
+
     @Test func tokensDecideWhoAndWhat() async throws {
         try await TestServer.run(needsTokens: true) { server in
             let good = try await server.token(grants: Grants(publish: false))

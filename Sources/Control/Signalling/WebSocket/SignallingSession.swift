@@ -155,6 +155,8 @@ actor SignallingSession {
         switch event {
         case .removed(.left): outbox.close(code: 1000, reason: "")
         case .removed(.roomClosed): outbox.close(code: 1000, reason: LeaveReason.roomClosed.rawValue)
+        // Going away (RFC 6455 §7.4.1): clients come back, as they would after a crash.
+        case .removed(.serverStopped): outbox.close(code: 1001, reason: LeaveReason.serverStopped.rawValue)
         case .removed(let reason): outbox.close(code: 1008, reason: reason.rawValue)
         case .resumedElsewhere: outbox.close(code: 1008, reason: "resumed")
         default:
