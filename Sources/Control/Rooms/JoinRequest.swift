@@ -2,6 +2,8 @@
 package struct JoinRequest: Sendable {
     package var kind: SessionKind
     package var identity: String
+    /// The token says who this is; else they chose the identity themselves, and replace nobody whose token does.
+    package var isIdentityAsserted: Bool
     package var name: String
     package var metadata: JSONValue
     package var grants: Grants
@@ -15,6 +17,7 @@ package struct JoinRequest: Sendable {
     package init(
         kind: SessionKind,
         identity: String,
+        isIdentityAsserted: Bool = false,
         name: String = "",
         metadata: JSONValue = .null,
         grants: Grants = Grants(),
@@ -25,6 +28,7 @@ package struct JoinRequest: Sendable {
         self.onRemoved = onRemoved
         self.kind = kind
         self.identity = identity
+        self.isIdentityAsserted = isIdentityAsserted
         self.name = name
         self.metadata = metadata
         self.grants = grants

@@ -7,6 +7,7 @@ final class Participant {
     let id = RandomIdentifiers.participant()
     let kind: SessionKind
     let identity: String
+    let isIdentityAsserted: Bool
     let grants: Grants
     let publisherIdentity: String?
     let onRemoved: @Sendable () -> Void
@@ -42,6 +43,7 @@ final class Participant {
     init(_ request: JoinRequest, sink: @escaping EventSink) {
         self.kind = request.kind
         self.identity = request.identity
+        self.isIdentityAsserted = request.isIdentityAsserted
         self.grants = request.grants
         self.publisherIdentity = request.publisherIdentity
         self.onRemoved = request.onRemoved

@@ -2,13 +2,13 @@ package import Basics
 import MediaControl
 
 extension Room {
-    /// - Throws: `roomFull`. `nil` when the room was closed in the meantime: the caller makes a new one.
+    /// - Throws: `roomFull`, `forbidden`. `nil` when the room was closed in the meantime: the caller makes a new one.
     func join(_ request: JoinRequest, sink: @escaping EventSink) async throws(RoomError) -> JoinedRoom? {
         await self.enter()
         defer { self.leaveTurn() }
         guard !self.isClosed else { return nil }
         let participant = Participant(request, sink: sink)
-        try self.checkSpace(for: participant)
+        try self.checkPlace(for: participant)
         await self.admit(participant)
         return self.joined(participant)
     }
@@ -23,16 +23,23 @@ extension Room {
         defer { self.leaveTurn() }
         guard !self.isClosed else { return nil }
         let participant = Participant(request, sink: sink)
-        try self.checkSpace(for: participant)
+        try self.checkPlace(for: participant)
         let prepared = try await self.prepare(sdp, from: participant)
         await self.admit(participant)
         let answer = await self.commit(prepared, for: participant)
         return (self.joined(participant), answer)
     }
 
-    private func checkSpace(for participant: Participant) throws(RoomError) {
+    private func checkPlace(for participant: Participant) throws(RoomError) {
+        if let predecessor = self.predecessor(of: participant) {
+            // Else anybody who is let in without a name could put others out, and speak as them.
+            guard participant.isIdentityAsserted || !predecessor.isIdentityAsserted else {
+                throw RoomError(.forbidden, "this identity is another's by their token: choose another one")
+            }
+            return
+        }
         let limit = self.settings.maxParticipants
-        guard limit == 0 || self.participants.count < limit || self.predecessor(of: participant) != nil else {
+        guard limit == 0 || self.participants.count < limit else {
             throw RoomError(.roomFull, "the room has its \(limit) participants")
         }
     }

@@ -44,7 +44,7 @@ package actor RoomDirectory {
 
     // MARK: Joining
 
-    /// - Throws: `draining`, `roomFull`.
+    /// - Throws: `draining`, `roomFull`, `forbidden`.
     package func join(
         _ id: RoomID,
         _ request: JoinRequest,

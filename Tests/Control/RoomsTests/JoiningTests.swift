@@ -37,6 +37,27 @@ import Testing
         #expect(second.joined.participants.map(\.identity) == ["watcher"])
     }
 
+    /// Whether the second of two with one identity replaces the first.
+    @Test(arguments: [
+        (first: false, second: false, isReplaced: true), (first: false, second: true, isReplaced: true),
+        (first: true, second: true, isReplaced: true), (first: true, second: false, isReplaced: false),
+    ])
+    func `an identity that was only chosen replaces nobody whose token has it`(
+        first: Bool,
+        second: Bool,
+        isReplaced: Bool
+    ) async throws {
+        let scenario = Scenario(RoomSettings(maxParticipants: 1))
+        let ada = try await scenario.join("ada") { $0.isIdentityAsserted = first }
+        do {
+            _ = try await scenario.join("ada") { $0.isIdentityAsserted = second }
+            #expect(isReplaced)
+        } catch let error as RoomError {
+            #expect(error.code == .forbidden && !isReplaced)
+        }
+        #expect(ada.events.take() == (isReplaced ? ["removed duplicateIdentity"] : []))
+    }
+
     @Test func theSameIdentityInTwoRoomsIsTwoParticipants() async throws {
         let scenario = Scenario()
         let first = try await scenario.join("alice", room: "a")

@@ -247,6 +247,33 @@ import Testing
         }
     }
 
+    @Test func `a token without an identity lets nobody be whom another's token names`() async throws {
+        try await TestServer.run(needsTokens: true) { server in
+            let named = try await server.token()
+            let nameless = try await server.token(identity: nil)
+            try await WebSocketClient.open(port: server.port) { alice in
+                _ = try await alice.join(identity: "", token: named)
+                try await WebSocketClient.open(port: server.port) { other in
+                    let join: JSONValue = ["roomId": "r", "identity": "alice", "token": .string(nameless)]
+                    try await other.send("join", join)
+                    #expect(try await other.expect("error")["code"] == "forbidden")
+                    _ = try await other.join(identity: "bob", token: nameless)
+                }
+                let headers = ["Content-Type": "application/sdp", "Authorization": "Bearer \(nameless)"]
+                let reply = try await HTTPReply.request(
+                    "POST",
+                    "/whip/r/alice",
+                    port: server.port,
+                    headers: headers,
+                    body: Offer().publishing("video").sdp
+                )
+                #expect(reply.status == 403)
+                try await alice.send("stats")
+                _ = try await alice.expect("stats")
+            }
+        }
+    }
+
     @Test func whoIsTakenOutDoesNotComeBackWithTheSameToken() async throws {
         try await TestServer.run(needsTokens: true) { server in
             let token = try await server.token()

@@ -108,6 +108,7 @@ struct StreamEndpoint: Sendable {
             return JoinRequest(
                 kind: .whep,
                 identity: access.identity ?? made,
+                isIdentityAsserted: access.identity != nil,
                 grants: grants,
                 publisherIdentity: pathIdentity.flatMap { $0.isEmpty ? nil : $0 }
             )
@@ -116,6 +117,7 @@ struct StreamEndpoint: Sendable {
             return JoinRequest(
                 kind: .whip,
                 identity: access.identity ?? pathIdentity.flatMap { $0.isEmpty ? nil : $0 } ?? made,
+                isIdentityAsserted: access.identity != nil,
                 name: access.name ?? "",
                 metadata: access.metadata ?? .null,
                 grants: grants,

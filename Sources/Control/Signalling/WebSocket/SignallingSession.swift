@@ -122,6 +122,7 @@ actor SignallingSession {
             kind: .websocket,
             identity: access.identity ?? join.identity.flatMap { $0.isEmpty ? nil : $0 } ?? "guest-"
                 + RandomIdentifiers.token(8),
+            isIdentityAsserted: access.identity != nil,
             name: access.name ?? join.name ?? "",
             metadata: join.metadata ?? access.metadata ?? .null,
             grants: access.grants,
