@@ -7,7 +7,13 @@ import Synchronization
 final class TLSSource: Sendable {
     private struct State {
         var context: NIOSSLContext
-        var stamp: [Date?]
+        var stamp: [Stamp]
+    }
+
+    /// Which file a path leads to, and when that was written.
+    private struct Stamp: Equatable {
+        let path: String
+        let modified: Date?
     }
 
     private let files: SignallingConfiguration.TLS
@@ -31,9 +37,12 @@ final class TLSSource: Sendable {
         return true
     }
 
-    private static func stamp(of files: SignallingConfiguration.TLS) -> [Date?] {
+    private static func stamp(of files: SignallingConfiguration.TLS) -> [Stamp] {
         [files.certificate, files.privateKey].map { path in
-            try? FileManager.default.attributesOfItem(atPath: path)[.modificationDate] as? Date
+            // Kubernetes renews a secret by turning the link that its folder is behind: the link to the file itself stays.
+            let target = URL(filePath: path).resolvingSymlinksInPath().path
+            let attributes = try? FileManager.default.attributesOfItem(atPath: target)
+            return Stamp(path: target, modified: attributes?[.modificationDate] as? Date)
         }
     }
 

@@ -70,6 +70,42 @@ import Testing
         }
     }
 
+    @Test func `a certificate is renewed by turning the link of its folder, as Kubernetes does with secrets`()
+        async throws
+    {
+        try await Self.withFiles { files in
+            let folder = URL(filePath: files.certificate).deletingLastPathComponent()
+            let manager = FileManager.default
+            let linked = SignallingConfiguration.TLS(
+                certificate: folder.appending(path: "tls.crt").path,
+                privateKey: folder.appending(path: "tls.key").path
+            )
+            for (name, pair) in [("1", TestCertificates.first), ("2", TestCertificates.second)] {
+                let version = folder.appending(path: name)
+                try manager.createDirectory(at: version, withIntermediateDirectories: true)
+                let targets = SignallingConfiguration.TLS(
+                    certificate: version.appending(path: "tls.crt").path,
+                    privateKey: version.appending(path: "tls.key").path
+                )
+                try Self.write(pair, to: targets)
+            }
+            let data = folder.appending(path: "..data").path
+            try manager.createSymbolicLink(atPath: data, withDestinationPath: "1")
+            try manager.createSymbolicLink(atPath: linked.certificate, withDestinationPath: "..data/tls.crt")
+            try manager.createSymbolicLink(atPath: linked.privateKey, withDestinationPath: "..data/tls.key")
+            try await TestServer.run(tls: linked) { server in
+                try FileManager.default.removeItem(atPath: data)
+                try FileManager.default.createSymbolicLink(atPath: data, withDestinationPath: "2")
+                try server.server.reloadTLS()
+                let visit = try await Self.visit(port: server.port)
+                #expect(
+                    try visit.certificate
+                        == NIOSSLCertificate.fromPEMBytes(Array(TestCertificates.second.certificate.utf8)).first
+                )
+            }
+        }
+    }
+
     @Test func aBrokenRenewalLeavesTheFormerInUse() async throws {
         try await Self.withFiles { files in
             try await TestServer.run(tls: files) { server in
