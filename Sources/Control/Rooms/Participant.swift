@@ -67,6 +67,8 @@ struct Track {
     var info: TrackInfo
     /// What the publisher may send.
     var codecs: [Codec]
+    /// The encodings that somebody is to receive, as its publisher was last told; `nil` = it was told nothing.
+    var layersWanted: [String]?
 }
 
 /// What a client says of an m-line on which it publishes.

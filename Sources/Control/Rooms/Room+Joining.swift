@@ -74,6 +74,11 @@ extension Room {
         participant.sink = sink
         participant.detachedAt = nil
         participant.resumeToken = RandomIdentifiers.token()
+        // The worker says it on change only, and what it said to the lost connection nobody heard: an encoding that
+        // somebody has waited for since would stay off.
+        for track in self.tracks(of: participant.id) {
+            if let rids = track.layersWanted { participant.tell(.layersWanted(track.id, rids: rids)) }
+        }
         return self.joined(participant)
     }
 

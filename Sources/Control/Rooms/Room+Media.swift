@@ -29,6 +29,7 @@ extension Room {
             participant.tell(.layer(track, selection))
         case .layersWanted(let source, let rids):
             guard let id = self.sources[source], let track = self.tracks[id] else { return }
+            self.tracks[id]?.layersWanted = rids
             self.participants[track.publisher]?.tell(.layersWanted(id, rids: rids))
         case .audioActivity(let activities): await self.heard(activities)
         }

@@ -235,6 +235,22 @@ import Testing
         #expect(hints.last == "bitrate 256000")
     }
 
+    @Test func `which layers are wanted is told again to a publisher whose connection was lost meanwhile`() async throws
+    {
+        let scenario = Scenario()
+        let alice = try await scenario.join("alice")
+        try await alice.offer(Offer().publishing("audio", "video", "video"))
+        let session = try #require(scenario.worker.sessions.last)
+        let video = PublishedTrack(session: session, mid: "1")
+        await scenario.directory.handle(.layersWanted(video, rids: ["q"]))
+        await alice.room.detach(alice.id, resumeToken: alice.joined.resumeToken, at: scenario.clock.now)
+        await scenario.directory.handle(.layersWanted(video, rids: ["q", "h"]))
+        let events = Events()
+        _ = await scenario.directory.resume(RoomID("r"), token: alice.joined.resumeToken) { events.append($0) }
+        // Of the other one nothing was said.
+        #expect(events.take() == ["wanted q,h"])
+    }
+
     @Test func whatAWorkerSaysOfWantedLayersGoesToThePublisherOnly() async throws {
         let scenario = Scenario()
         let alice = try await scenario.join("alice")
