@@ -314,6 +314,31 @@ import Testing
         }
     }
 
+    @Test func `who comes back is no joiner and is not limited as one, but wrong tokens are`() async throws {
+        var limits = TestServer.patientLimits
+        limits.joinsPerSecondPerAddress = 1
+        // Stands still: there is one join for all time.
+        try await TestServer.run(limits: limits, now: { Instant(nanoseconds: 0) }) { server in
+            let port = server.port
+            var token = try await WebSocketClient.open(port: port) { client in
+                try await client.join(identity: "alice")["resumeToken"] ?? .null
+            }
+            for _ in 0..<5 {
+                token = try await WebSocketClient.open(port: port) { [token] client in
+                    try await client.send("join", ["roomId": "r", "resume": token])
+                    return try await client.expect("joined")["resumeToken"] ?? .null
+                }
+            }
+            try await WebSocketClient.open(port: port) { [token] client in
+                try await client.send("join", ["roomId": "r", "resume": "wrong"])
+                #expect(try await client.expect("error")["code"] == "rateLimited")
+                // After a wrong one a connection has no other try beside the limit.
+                try await client.send("join", ["roomId": "r", "resume": token])
+                #expect(try await client.expect("error")["code"] == "rateLimited")
+            }
+        }
+    }
+
     @Test func statsHaveTheirMembersBeforeThereIsMedia() async throws {
         try await TestServer.run { server in
             try await WebSocketClient.open(port: server.port) { client in

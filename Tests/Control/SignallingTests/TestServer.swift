@@ -32,6 +32,7 @@ struct TestServer {
         needsTokens: Bool = false,
         iceServers: [ICEServer] = [],
         tls: SignallingConfiguration.TLS? = nil,
+        now: @escaping @Sendable () -> Instant = RoomDirectory.monotonicNow,
         _ body: @escaping @Sendable (TestServer) async throws -> Void
     ) async throws {
         let worker = RecordingWorker()
@@ -45,7 +46,8 @@ struct TestServer {
             accessControl: AccessControl(tokens: tokens, allowsAnyone: !needsTokens),
             iceServers: { _ in iceServers },
             logger: logger,
-            onListening: { port.yield($0) }
+            onListening: { port.yield($0) },
+            now: now
         )
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await server.run() }

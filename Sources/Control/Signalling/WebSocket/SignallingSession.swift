@@ -14,6 +14,8 @@ actor SignallingSession {
     private var machine: SignallingMachine
     private var joined: JoinedRoom?
     private var hasLeft = false
+    /// It came with a token for `resume` that is good for nothing.
+    private var hasFailedToResume = false
 
     init(context: SignallingContext, outbox: Outbox, address: SocketAddress?) {
         self.context = context
@@ -101,21 +103,16 @@ actor SignallingSession {
     }
 
     private func join(_ join: ClientMessage.Join, id: Int64?) async throws(RoomError) -> ServerMessage {
+        let room = RoomID(join.roomID)
+        // What waits for `resume` was let in before, and only its owner knows the token: it is no join. An office that
+        // comes back after a moment without a network does so from one address, all at once. Wrong tokens count.
+        if let token = join.resume, !self.hasFailedToResume {
+            if let joined = await self.resume(room, token: token) { return self.welcome(joined, id: id) }
+            self.hasFailedToResume = true
+        }
         let limit = self.context.settings.limits.joinsPerSecondPerAddress
         guard self.context.joins.admit(self.address, perSecond: limit, at: self.context.now()) else {
             throw RoomError(.rateLimited, "more than \(limit) joins a second from this address")
-        }
-        let room = RoomID(join.roomID)
-        let (outbox, told) = (self.outbox, self.context.told)
-        // What waits for `resume` was let in before, and only its owner knows the token.
-        if let token = join.resume,
-            let joined = await self.context.directory.resume(
-                room,
-                token: token,
-                sink: { Self.deliver($0, to: outbox, by: told) }
-            )
-        {
-            return self.welcome(joined, id: id)
         }
         let access = try await self.context.access(token: join.token, room: join.roomID)
         let request = JoinRequest(
@@ -129,8 +126,14 @@ actor SignallingSession {
             autoSubscribe: join.autoSubscribe,
             onRemoved: { [accessControl = self.context.accessControl] in accessControl.revoke(access.credential) }
         )
+        let (outbox, told) = (self.outbox, self.context.told)
         let joined = try await self.context.directory.join(room, request) { Self.deliver($0, to: outbox, by: told) }
         return self.welcome(joined, id: id)
+    }
+
+    private func resume(_ room: RoomID, token: String) async -> JoinedRoom? {
+        let (outbox, told) = (self.outbox, self.context.told)
+        return await self.context.directory.resume(room, token: token) { Self.deliver($0, to: outbox, by: told) }
     }
 
     private func welcome(_ joined: JoinedRoom, id: Int64?) -> ServerMessage {
