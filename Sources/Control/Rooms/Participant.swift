@@ -36,11 +36,15 @@ final class Participant {
     var toldQuality: Double?
     /// Whether it was told how the others' connections are.
     var hasHeardQualities = false
-    /// When the others were last told of new metadata, and whether there is some that they were not told of.
-    var metadataToldAt: Instant?
-    var hasUntoldMetadata = false
+    /// When the others were last told what it has changed, and whether there is something that they were not told of.
+    var changeToldAt: Instant?
+    var hasUntoldChange = false
+    /// Tracks that it may begin, end or describe anew: everybody in the room is told of each, and no one may be left out.
+    var trackChanges: TokenBucket
 
-    init(_ request: JoinRequest, sink: @escaping EventSink) {
+    /// - Parameter trackChanges: full, for this one participant.
+    init(_ request: JoinRequest, trackChanges: TokenBucket, sink: @escaping EventSink) {
+        self.trackChanges = trackChanges
         self.kind = request.kind
         self.identity = request.identity
         self.isIdentityAsserted = request.isIdentityAsserted

@@ -7,7 +7,7 @@ extension Room {
         await self.enter()
         defer { self.leaveTurn() }
         guard !self.isClosed else { return nil }
-        let participant = Participant(request, sink: sink)
+        let participant = self.makeParticipant(request, sink: sink)
         try self.checkPlace(for: participant)
         await self.admit(participant)
         return self.joined(participant)
@@ -22,12 +22,16 @@ extension Room {
         await self.enter()
         defer { self.leaveTurn() }
         guard !self.isClosed else { return nil }
-        let participant = Participant(request, sink: sink)
+        let participant = self.makeParticipant(request, sink: sink)
         try self.checkPlace(for: participant)
         let prepared = try await self.prepare(sdp, from: participant)
         await self.admit(participant)
         let answer = await self.commit(prepared, for: participant)
         return (self.joined(participant), answer)
+    }
+
+    private func makeParticipant(_ request: JoinRequest, sink: @escaping EventSink) -> Participant {
+        Participant(request, trackChanges: self.fullTrackChanges, sink: sink)
     }
 
     private func checkPlace(for participant: Participant) throws(RoomError) {

@@ -37,6 +37,7 @@ extension Room {
     func prepare(_ sdp: String, from participant: Participant) async throws(RoomError) -> PreparedOffer {
         var negotiation = try await self.receive(sdp, from: participant)
         try self.checkPublishing(of: participant, negotiation)
+        try self.countTrackChanges(of: participant, to: negotiation)
         let newBindings = self.chooseTracks(for: participant, in: &negotiation)
         let answer = negotiation.answer(labels: self.labels(for: negotiation))
         try await self.apply(negotiation)

@@ -20,17 +20,20 @@ extension Room {
         guard declared.count <= max(self.settings.maxTracksPerParticipant, 1) else {
             throw RoomError(.forbidden, "more than \(self.settings.maxTracksPerParticipant) tracks")
         }
+        let changed = self.tracks(of: id).filter { track in
+            guard let intent = declared[track.source.mid] else { return false }
+            return track.info.source != intent.source || track.info.name != intent.name
+        }
+        try self.countTrackChanges(changed.count, of: participant)
         participant.intents = declared
-        var isChanged = false
-        for track in self.tracks(of: id) {
+        for track in changed {
             guard let intent = declared[track.source.mid] else { continue }
-            isChanged = isChanged || track.info.source != intent.source || track.info.name != intent.name
             self.tracks[track.id]?.info.source = intent.source
             self.tracks[track.id]?.info.name = intent.name
-            if let changed = self.tracks[track.id] { await self.describe(changed, previous: track.info.source) }
+            if let described = self.tracks[track.id] { await self.describe(described, previous: track.info.source) }
         }
-        guard isChanged else { return }
-        self.broadcastChange(of: participant)
+        guard !changed.isEmpty else { return }
+        self.changed(participant)
         await self.applyLastN()
     }
 
@@ -48,6 +51,33 @@ extension Room {
         }
         for section in published {
             try self.check(self.intent(for: section, of: participant).source, grants: participant.grants)
+        }
+    }
+
+    /// Each second; a page's changes come a handful at a time.
+    private static let trackChangesPerSecond = 10.0
+
+    /// At once everything may be published and taken back again, on a new peer connection too.
+    var fullTrackChanges: TokenBucket {
+        TokenBucket(
+            perSecond: Self.trackChangesPerSecond,
+            burst: Double(max(self.settings.maxTracksPerParticipant, 16)) * 4,
+            at: self.now()
+        )
+    }
+
+    /// - Throws: `rateLimited`. Each track that begins or ends is told to everybody, and must not be left out: without a
+    ///   bound one participant could fill the queues of all who read slowly, and hold the room's turn.
+    func countTrackChanges(of participant: Participant, to negotiation: PeerNegotiation) throws(RoomError) {
+        let current = Set(self.tracks(of: participant.id).map(\.source))
+        let next = negotiation.published.map { PublishedTrack(session: negotiation.session, mid: $0.mid) }
+        try self.countTrackChanges(current.symmetricDifference(next).count, of: participant)
+    }
+
+    private func countTrackChanges(_ count: Int, of participant: Participant) throws(RoomError) {
+        guard count > 0 else { return }
+        guard participant.trackChanges.take(count, at: self.now()) else {
+            throw RoomError(.rateLimited, "too many tracks were changed in a short time: wait a moment and try again")
         }
     }
 

@@ -112,7 +112,7 @@ extension Room {
         guard track.info.muted != muted else { return }
         self.tracks[track.id]?.info.muted = muted
         await self.worker.setMuted(muted, for: track.source)
-        if let publisher = self.participants[track.publisher] { self.broadcastChange(of: publisher) }
+        if let publisher = self.participants[track.publisher] { self.changed(publisher) }
     }
 
     func track(_ id: String) throws(RoomError) -> Track {

@@ -28,8 +28,8 @@ package actor Room {
     /// The tracks by where they come from.
     var sources: [PublishedTrack: TrackID] = [:]
     var conversation = Conversation()
-    /// Somebody's new metadata waits for its time.
-    var hasUntoldMetadata = false
+    /// What somebody has changed waits to be told.
+    var hasUntoldChanges = false
     /// What the operator has set for this room alone; outlives a reload.
     var ownLastN: Int??
     var emptySince: Instant?
@@ -106,7 +106,7 @@ package actor Room {
     }
 
     func broadcastChange(of participant: Participant) {
-        participant.hasUntoldMetadata = false
+        participant.hasUntoldChange = false
         guard !participant.isHidden else { return }
         self.broadcast(.participantChanged(self.info(of: participant)))
     }

@@ -2,35 +2,6 @@ import Basics
 import NIOCore
 import Synchronization
 
-/// A token bucket: so many at once, and as many each second.
-struct TokenBucket: Sendable {
-    private let capacity: Double
-    let perSecond: Double
-    private var available: Double
-    private var updated: Instant
-
-    init(perSecond: Double, burst: Double? = nil, at now: Instant) {
-        self.perSecond = perSecond
-        self.capacity = max(burst ?? perSecond, 1)
-        self.available = self.capacity
-        self.updated = now
-    }
-
-    /// Returns whether there was a token left.
-    mutating func take(at now: Instant) -> Bool {
-        let elapsed = max((now - self.updated).inSeconds, 0)
-        self.updated = max(self.updated, now)
-        self.available = min(self.capacity, self.available + elapsed * self.perSecond)
-        guard self.available >= 1 else { return false }
-        self.available -= 1
-        return true
-    }
-
-    func isFull(at now: Instant) -> Bool {
-        self.available + max((now - self.updated).inSeconds, 0) * self.perSecond >= self.capacity
-    }
-}
-
 /// How often each address may join.
 final class AddressLimiter: Sendable {
     private let buckets = Mutex<[String: TokenBucket]>([:])
