@@ -55,6 +55,11 @@ package struct SignallingLimits: Sendable, Equatable {
     package var handshakeTimeout: Nanoseconds
     /// From there to the end of the request.
     package var requestTimeout: Nanoseconds
+    /// How long HTTP's answers may wait for a client that does not read.
+    package var answerTimeout: Nanoseconds
+    /// From the wish to stop to the end of connections that have not ended by themselves. With `drain.timeout` less than
+    /// the service manager's patience (`TimeoutStopSec` in ops/systemd).
+    package var shutdownTimeout: Nanoseconds
     /// From the WebSocket's opening to `join`.
     package var joinTimeout: Nanoseconds
     package var pingInterval: Nanoseconds
@@ -69,6 +74,8 @@ package struct SignallingLimits: Sendable, Equatable {
         sendTimeout: Nanoseconds = .seconds(5),
         handshakeTimeout: Nanoseconds = .seconds(5),
         requestTimeout: Nanoseconds = .seconds(20),
+        answerTimeout: Nanoseconds = .seconds(20),
+        shutdownTimeout: Nanoseconds = .seconds(5),
         joinTimeout: Nanoseconds = .seconds(10),
         pingInterval: Nanoseconds = .seconds(10),
         silenceTimeout: Nanoseconds = .seconds(30)
@@ -80,6 +87,8 @@ package struct SignallingLimits: Sendable, Equatable {
         self.sendTimeout = sendTimeout
         self.handshakeTimeout = handshakeTimeout
         self.requestTimeout = requestTimeout
+        self.answerTimeout = answerTimeout
+        self.shutdownTimeout = shutdownTimeout
         self.joinTimeout = joinTimeout
         self.pingInterval = pingInterval
         self.silenceTimeout = silenceTimeout

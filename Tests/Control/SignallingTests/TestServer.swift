@@ -2,16 +2,20 @@ import Basics
 import ControlTestSupport
 import Logging
 import Rooms
+import ServiceLifecycle
 import Signalling
 import Synchronization
 
 /// A public listener on a free port of 127.0.0.1, for as long as `body` runs.
 struct TestServer {
-    let port: Int
+    private(set) var port: Int
     let directory: RoomDirectory
     let worker: RecordingWorker
     let tokens: TokenAuthority
     let server: SignallingServer
+    /// As SIGTERM does.
+    let stop: @Sendable () async -> Void
+    let hasStopped: @Sendable () async -> Void
 
     static let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
     static let secret = Redacted("0123456789abcdef0123456789abcdef")
@@ -49,17 +53,34 @@ struct TestServer {
             onListening: { port.yield($0) },
             now: now
         )
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await server.run() }
+        let services = ServiceGroup(services: [server], logger: logger)
+        let (ends, end) = AsyncStream<Void>.makeStream()
+        let made = TestServer(
+            port: 0,
+            directory: directory,
+            worker: worker,
+            tokens: tokens,
+            server: server,
+            stop: { await services.triggerGracefulShutdown() },
+            hasStopped: { for await _ in ends {} }
+        )
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                defer { end.finish() }
+                try await services.run()
+                return false
+            }
             group.addTask {
                 for await number in ports {
-                    try await body(
-                        TestServer(port: number, directory: directory, worker: worker, tokens: tokens, server: server)
-                    )
-                    return
+                    var server = made
+                    server.port = number
+                    try await body(server)
+                    break
                 }
+                return true
             }
-            try await group.next()
+            // A server that was stopped ends before the test does.
+            while try await group.next() == false {}
             group.cancelAll()
         }
     }

@@ -95,6 +95,48 @@ import Testing
         }
     }
 
+    /// Asks for more than all buffers between us hold, and reads nothing. Returns when the connection is gone.
+    private static func askWithoutReading(
+        port: Int,
+        _ whenAsked: @escaping @Sendable () async -> Void = {}
+    ) async throws {
+        try await RawConnection.open(port: port) { connection, input in
+            try await connection.send(Self.get("/style.css"))
+            #expect(try await HTTPReply.read(&input).status == 200)
+            try await connection.stopReading()
+            do {
+                try await connection.send(String(repeating: Self.get("/sluice.js"), count: 2_000))
+                await whenAsked()
+                // Of a connection that the other side has closed one learns by writing.
+                while true {
+                    try await connection.send("x")
+                    try await Task.sleep(for: .milliseconds(20))
+                }
+            } catch is CancellationError { throw RawConnection.Failure.timeout } catch {}
+        }
+    }
+
+    @Test func `a client that reads no answers is not waited for`() async throws {
+        let limits = SignallingLimits(handshakeTimeout: .seconds(600), answerTimeout: .milliseconds(300))
+        try await TestServer.run(limits: limits) { server in try await Self.askWithoutReading(port: server.port) }
+    }
+
+    @Test func `a client that reads no answers does not keep the server from stopping`() async throws {
+        let limits = SignallingLimits(
+            handshakeTimeout: .seconds(600),
+            answerTimeout: .seconds(600),
+            shutdownTimeout: .milliseconds(300)
+        )
+        try await TestServer.run(limits: limits) { server in
+            try await Self.askWithoutReading(port: server.port) {
+                // For the answers to be on their way; without it the test says less, and holds as well.
+                try? await Task.sleep(for: .milliseconds(500))
+                await server.stop()
+            }
+            await server.hasStopped()
+        }
+    }
+
     @Test func anIdleConnectionIsKept() async throws {
         let limits = SignallingLimits(joinsPerSecondPerAddress: 0, handshakeTimeout: .milliseconds(1_500))
         try await TestServer.run(limits: limits) { server in

@@ -30,7 +30,9 @@ struct SignallingChannel: ServerChildChannel {
             try channel.pipeline.syncOperations.addHandler(
                 RequestTimer(
                     header: .nanoseconds(limits.handshakeTimeout.count),
-                    body: .nanoseconds(limits.requestTimeout.count)
+                    body: .nanoseconds(limits.requestTimeout.count),
+                    answer: .nanoseconds(limits.answerTimeout.count),
+                    shutdown: .nanoseconds(limits.shutdownTimeout.count)
                 )
             )
         }.flatMap {
