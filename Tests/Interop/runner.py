@@ -13,6 +13,7 @@ import scenarios_bandwidth  # noqa: F401: registers its scenarios
 import scenarios_gstreamer  # noqa: F401
 import scenarios_layers  # noqa: F401
 import scenarios_link  # noqa: F401
+import scenarios_load  # noqa: F401
 import scenarios_page  # noqa: F401
 import scenarios_permits  # noqa: F401
 import scenarios_pion  # noqa: F401

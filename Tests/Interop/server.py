@@ -140,7 +140,7 @@ class Server:
         was_running = self.is_running
         self.died = not was_running and not self.was_killed
         result = await self.stop()
-        if kind is not None:
+        if kind is not None or self.was_killed:
             return
         tail = self.log.read_text(errors="replace")[-1_500:]
         assert was_running, f"the server ended by itself with {result}: {tail}"

@@ -15,6 +15,7 @@ package final class ClientLoop: Sendable {
         case close(PeerID)
         case setSilent(PeerID, Bool)
         case setState(PeerID, mid: String, StreamReport.State)
+        case noteLostSignalling(PeerID)
         case report(CheckedContinuation<[PeerID: PeerReport], Never>)
         case sample(CheckedContinuation<LoadSample, Never>)
         case stop
@@ -80,6 +81,9 @@ package final class ClientLoop: Sendable {
         self.post(.setState(id, mid: mid, state))
     }
 
+    /// The server's WebSocket of a peer that should still be there is gone.
+    package func noteLostSignalling(of id: PeerID) { self.post(.noteLostSignalling(id)) }
+
     /// What each peer has seen since it was made, and those that are gone.
     package func reports() async -> [PeerID: PeerReport] { await withCheckedContinuation { self.post(.report($0)) } }
 
@@ -118,6 +122,7 @@ package final class ClientLoop: Sendable {
                     case .close(let id): self.state.close(id)
                     case .setSilent(let id, let isSilent): self.state.setSilent(id, isSilent)
                     case .setState(let id, let mid, let state): self.state.setState(id, mid: mid, state)
+                    case .noteLostSignalling(let id): self.state.noteLostSignalling(of: id)
                     case .report(let continuation): continuation.resume(returning: self.state.reports())
                     case .sample(let continuation): continuation.resume(returning: self.state.sample())
                     case .stop:

@@ -156,6 +156,8 @@ struct ClientLoopState: ~Copyable {
         self.peers[id]?.setState(state, of: mid, at: Self.now())
     }
 
+    func noteLostSignalling(of id: PeerID) { self.peers[id]?.report.hasLostSignalling = true }
+
     func reports() -> [PeerID: PeerReport] {
         let now = Self.now()
         var reports = self.ended

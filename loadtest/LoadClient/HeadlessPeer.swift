@@ -6,6 +6,7 @@ import ICE
 import Negotiation
 import PeerSession
 import RTP
+import SDP
 
 /// A WebRTC client without a browser: an offer, a controlling ICE agent, a DTLS client, SRTP, and what a receiver and a
 /// sender owe each other in RTCP. Lives on its loop's thread.
@@ -92,6 +93,8 @@ final class HeadlessPeer {
             ),
             using: &random
         )
+        // Pion, for one, answers `actpass` with `active`, and this client can only be the one that begins.
+        self.offer.setup = .active
         self.rtcpSSRC = SSRC(UInt32.random(in: 1 ... .max, using: &random))
         self.feedbackBuilder = TransportFeedbackBuilder(senderSSRC: self.rtcpSSRC, mediaSSRC: self.rtcpSSRC)
         self.random = random
@@ -101,6 +104,7 @@ final class HeadlessPeer {
     func start(answer text: String, at now: Instant) throws(NegotiationError) {
         let answer = try self.offer.read(answer: text)
         self.answer = answer
+        self.report.rejectedSections = answer.rejected
         let remote = answer.session.transport
         var agent = ICEAgent(
             local: ICECredentials(

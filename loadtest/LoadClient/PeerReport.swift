@@ -15,6 +15,10 @@ package struct PeerReport: Sendable, Equatable {
     package var roundTripTime: Nanoseconds?
     /// Why the session is over; `nil` while it goes on.
     package var end: String?
+    /// Its WebSocket ended although nobody left, whatever became of its media.
+    package var hasLostSignalling = false
+    /// The mids of m-lines that the server's answer rejected.
+    package var rejectedSections: [String] = []
     /// Of `PeerPlan`.
     package var group = 0
     /// Closed by us.

@@ -14,8 +14,10 @@ struct ServerOptions: ParsableArguments {
     var token: String?
     @Flag(name: .customLong("insecure"), help: "Accept any TLS certificate.")
     var acceptsAnyCertificate = false
-    @Option(help: "Address that the clients' UDP sockets are bound to.")
-    var bind = "127.0.0.1"
+    @Option(
+        help: "Address that the clients' UDP sockets are bound to. Default: the one from which the server is reached."
+    )
+    var bind: String?
     @Flag(
         name: .customLong("gro"),
         inversion: .prefixedNo,
@@ -31,10 +33,16 @@ struct ServerOptions: ParsableArguments {
     @Option(name: .customLong("room-prefix"), help: "Rooms are called so, with a number.")
     var roomPrefix = "load"
 
-    func target() throws -> RunTarget {
+    func target() async throws -> RunTarget {
         guard let server = ServerAddress(self.url) else { throw UsageError("--url '\(self.url)' is no HTTP address") }
-        guard let bind = TransportAddress(self.bind, port: 0) else {
-            throw UsageError("--bind '\(self.bind)' is no IP address")
+        let bind: TransportAddress
+        if let text = self.bind {
+            guard let address = TransportAddress(text, port: 0) else {
+                throw UsageError("--bind '\(text)' is no IP address")
+            }
+            bind = address
+        } else {
+            bind = try await LocalAddress.towards(server)
         }
         var metrics: ServerAddress?
         if self.metrics != "none" {

@@ -39,6 +39,7 @@ struct Runner {
             bound: largest < most ? "\(self.files) open files allow no more here" : "--most is \(most)",
             steps: min(max(self.search.steps, 1), 64),
             onStep: { step in if shows { display.note(step.text(raised)) } },
+            isThere: { await self.target.isThere() },
             run: runOnce
         )
         try self.write(text: found.text, json: found.json(), html: found.html, scenario, number)
@@ -51,14 +52,36 @@ struct Runner {
         if let path = self.output.html { try self.write(html, to: path, number) }
     }
 
-    private func write(_ text: String, to path: String, _ number: Int) throws {
-        var path = path
-        if self.count > 1 {
-            // report.html becomes report-2.html.
-            let file = path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex
-            let dot = path[file...].lastIndex(of: ".") ?? path.endIndex
-            path.insert(contentsOf: "-\(number + 1)", at: dot)
+    /// Refuses files that could not be written, before hours are spent on a run.
+    func checkFiles() throws {
+        for path in [self.output.json, self.output.html].compactMap({ $0 }) where path != "-" {
+            for number in 0..<self.count {
+                let file = self.path(path, number)
+                let folder = (file as NSString).deletingLastPathComponent
+                let manager = FileManager.default
+                var isFolder: ObjCBool = false
+                let exists = manager.fileExists(atPath: file, isDirectory: &isFolder)
+                guard !isFolder.boolValue else { throw UsageError("cannot write \(file): it is a folder") }
+                // It is replaced, so the folder must take files.
+                guard manager.isWritableFile(atPath: folder.isEmpty ? "." : folder),
+                    !exists || manager.isWritableFile(atPath: file)
+                else { throw UsageError("cannot write \(file): no such folder, or no right to write there") }
+            }
         }
+    }
+
+    /// Of several scenarios' reports: report.html becomes report-2.html.
+    private func path(_ path: String, _ number: Int) -> String {
+        guard self.count > 1 else { return path }
+        var path = path
+        let file = path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex
+        let dot = path[file...].lastIndex(of: ".") ?? path.endIndex
+        path.insert(contentsOf: "-\(number + 1)", at: dot)
+        return path
+    }
+
+    private func write(_ text: String, to path: String, _ number: Int) throws {
+        let path = self.path(path, number)
         do {
             try text.write(toFile: path, atomically: true, encoding: .utf8)
         } catch { throw UsageError("cannot write \(path): \(error.localizedDescription)") }

@@ -16,7 +16,8 @@ struct SluiceLoad: AsyncParsableCommand {
             With a scenario file, the file says who joins and what must hold; loadtest/README.md has its keys. Without \
             one, the options do. Over WHIP and WHEP each publisher gets /whip/ROOM/IDENTITY and each subscriber \
             /whep/ROOM/IDENTITY of a publisher, so any server that speaks these can be tested. Forwarding latency is \
-            measured inside this process. Exit codes: 0 all limits were kept, 1 one was not, 2 wrong use.
+            measured inside this process. Exit codes: 0 all limits were kept, 1 one was not or the \
+            run ended early, 2 wrong use.
             """
     )
 
@@ -63,23 +64,27 @@ struct SluiceLoad: AsyncParsableCommand {
         return 2
     }
 
-    /// The first interrupt ends the run early, with its report; the second ends the process.
+    /// The first interrupt, or the first request to end, ends the run early, with its report; the second ends the process.
     private func executeUntilInterrupted() async throws -> Int32 {
         let command = self
         let task = Task { try await command.execute() }
-        signal(SIGINT, SIG_IGN)
-        let source = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global())
-        source.setEventHandler {
-            signal(SIGINT, SIG_DFL)
-            task.cancel()
+        let sources = [SIGINT, SIGTERM].map { number in
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler {
+                signal(SIGINT, SIG_DFL)
+                signal(SIGTERM, SIG_DFL)
+                task.cancel()
+            }
+            source.resume()
+            return source
         }
-        source.resume()
-        defer { source.cancel() }
+        defer { for source in sources { source.cancel() } }
         return try await task.value
     }
 
     private func execute() async throws -> Int32 {
-        let target = try self.server.target()
+        let target = try await self.server.target()
         var scenarios: [Scenario] = []
         for path in self.scenarios { scenarios.append(try self.quick.adjust(ScenarioReader.read(path: path))) }
         if scenarios.isEmpty { scenarios.append(try self.quick.scenario()) }
@@ -101,8 +106,19 @@ struct SluiceLoad: AsyncParsableCommand {
             count: scenarios.count,
             files: files
         )
+        try runner.checkFiles()
+        if let token = target.token {
+            for scenario in scenarios {
+                let now = Date.now.timeIntervalSince1970
+                for note in TokenNotes.notes(on: token, for: scenario, rooms: target.roomPrefix, now: now) {
+                    FileHandle.standardError.write(Data("sluice-load: \(note)\n".utf8))
+                }
+            }
+        }
         var passed = true
         for (index, scenario) in scenarios.enumerated() {
+            // An interrupt means all of them.
+            guard !Task.isCancelled else { return 1 }
             if try await runner.run(scenario, number: index) == false { passed = false }
         }
         return passed ? 0 : 1

@@ -2,7 +2,9 @@
 #include "CLinux.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -44,7 +46,18 @@ int cl_epoll_wait(int epoll, uint64_t *tags, int capacity, int64_t timeout_nanos
         .tv_sec = timeout_nanoseconds / 1000000000,
         .tv_nsec = timeout_nanoseconds % 1000000000,
     };
-    int count = epoll_pwait2(epoll, events, capacity, timeout_nanoseconds < 0 ? NULL : &timeout, NULL);
+    static _Atomic int has_no_pwait2;
+    int count = -1;
+    if (!atomic_load_explicit(&has_no_pwait2, memory_order_relaxed)) {
+        count = epoll_pwait2(epoll, events, capacity, timeout_nanoseconds < 0 ? NULL : &timeout, NULL);
+        // Before Linux 5.11, and in containers whose list of calls is older (they say EPERM).
+        if (count < 0 && (errno == ENOSYS || errno == EPERM)) atomic_store(&has_no_pwait2, 1);
+    }
+    if (atomic_load_explicit(&has_no_pwait2, memory_order_relaxed)) {
+        // In whole milliseconds, and late rather than early: a wait of none would be a loop.
+        int64_t milliseconds = timeout_nanoseconds < 0 ? -1 : (timeout_nanoseconds + 999999) / 1000000;
+        count = epoll_wait(epoll, events, capacity, milliseconds > INT_MAX ? INT_MAX : (int)milliseconds);
+    }
     if (count < 0) return errno == EINTR ? 0 : -errno;
     for (int i = 0; i < count; i++) tags[i] = events[i].data.u64;
     return count;

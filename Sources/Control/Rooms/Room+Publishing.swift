@@ -8,7 +8,12 @@ extension Room {
         await self.enter()
         defer { self.leaveTurn() }
         let participant = try self.participant(id)
-        for intent in intents { try self.check(intent.source, grants: participant.grants) }
+        do {
+            for intent in intents { try self.check(intent.source, grants: participant.grants) }
+        } catch {
+            self.remember(refused: intents, of: participant)
+            throw error
+        }
         var declared = participant.intents
         for intent in intents { declared[intent.mid] = intent }
         if declared.count > self.settings.maxTracksPerParticipant {
@@ -35,6 +40,18 @@ extension Room {
         guard !changed.isEmpty else { return }
         self.changed(participant)
         await self.applyLastN()
+    }
+
+    /// Else the m-line that the client said is a screen would be taken for a camera when it comes.
+    private func remember(refused intents: [PublishIntent], of participant: Participant) {
+        let used = Set(self.tracks(of: participant.id).map(\.source.mid))
+        for intent in intents where !used.contains(intent.mid) {
+            guard
+                participant.intents.count < max(self.settings.maxTracksPerParticipant, 1)
+                    || participant.intents[intent.mid] != nil
+            else { return }
+            participant.intents[intent.mid] = intent
+        }
     }
 
     private func check(_ source: TrackSource, grants: Grants) throws(RoomError) {

@@ -50,6 +50,12 @@ extension ClientOffer {
             sections.append(section)
         }
         guard let carrier else { throw .invalid("the answer accepts no m-line") }
+        let setup = carrier.first(SDPAttribute.Setup.self) ?? answer.first(SDPAttribute.Setup.self)
+        guard setup != .active else {
+            throw .unsupported(
+                "the answer has a=setup:active: server and client would both wait for the DTLS handshake"
+            )
+        }
         return ClientAnswer(
             session: NegotiatedSession(
                 transport: try TransportReader.transport(carrier, of: answer),

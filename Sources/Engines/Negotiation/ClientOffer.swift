@@ -1,6 +1,6 @@
 package import Basics
 import RTP
-import SDP
+package import SDP
 
 /// The client's half of offer and answer: makes offers and reads the server's answers.
 ///
@@ -27,6 +27,8 @@ package struct ClientOffer: Sendable {
     package var offersCongestionControlFeedback = false
     /// Offers the dependency descriptor for video.
     package var offersDependencyDescriptor = true
+    /// Browsers offer `actpass`; who can be the DTLS client only may say so (RFC 9725 on `a=setup`).
+    package var setup = SDPAttribute.Setup.actpass
     private let sessionID: UInt64
     private let cname: String
     private var version: UInt64 = 0
@@ -107,7 +109,7 @@ package struct ClientOffer: Sendable {
             SDPAttribute(
                 SDPAttribute.CertificateFingerprint(hash: fingerprint.hash.rawValue, digest: fingerprint.digest)
             ),
-            SDPAttribute(SDPAttribute.Setup.actpass),
+            SDPAttribute(self.setup),
             SDPAttribute("mid", section.mid),
         ]
         for (offset, kind) in HeaderExtension.allCases.enumerated() where self.uses(kind, section.kind) {

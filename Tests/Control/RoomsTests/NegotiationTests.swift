@@ -170,11 +170,27 @@ import Testing
         let alice = try await scenario.join("alice") { $0.grants.publishSources = [.microphone] }
         let isForbidden: (any Error) -> Bool = { ($0 as? RoomError)?.code == .forbidden }
         await #expect { try await alice.offer(Offer().publishing("video")) } throws: { isForbidden($0) }
+        try await alice.offer(Offer().publishing("audio"))
+        #expect(await alice.tracks.map(\.source) == [.microphone])
+        // What is published stays what it is.
         await #expect {
             try await alice.room.declare([PublishIntent(mid: "0", source: .screen)], by: alice.id)
         } throws: { isForbidden($0) }
-        try await alice.offer(Offer().publishing("audio"))
         #expect(await alice.tracks.map(\.source) == [.microphone])
+    }
+
+    @Test func whatWasRefusedAsAScreenIsNoCameraWhenItComes() async throws {
+        let scenario = Scenario()
+        let alice = try await scenario.join("alice") { $0.grants.publishSources = [.microphone, .camera] }
+        let isForbidden: (any Error) -> Bool = { ($0 as? RoomError)?.code == .forbidden }
+        await #expect {
+            try await alice.room.declare([PublishIntent(mid: "0", source: .screen)], by: alice.id)
+        } throws: { isForbidden($0) }
+        await #expect { try await alice.offer(Offer().publishing("video")) } throws: { isForbidden($0) }
+        #expect(await alice.tracks.isEmpty)
+        try await alice.room.declare([PublishIntent(mid: "0", source: .camera)], by: alice.id)
+        try await alice.offer(Offer().publishing("video"))
+        #expect(await alice.tracks.map(\.source) == [.camera])
     }
 
     @Test func withoutTheGrantNothingIsPublishedOrSent() async throws {

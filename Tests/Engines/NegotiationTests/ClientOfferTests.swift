@@ -107,4 +107,21 @@ import Testing
         }
         #expect(throws: NegotiationError.self) { try client.read(answer: "v=0") }
     }
+
+    @Test func `who can be the DTLS client only says so, and an answer that would be one too is none`() throws {
+        var generator = SeededRandom(seed: 7)
+        var client = ClientOffer(local: Self.local, using: &generator)
+        #expect(client.setup == .actpass)
+        client.setup = .active
+        _ = client.add(.audio, direction: .send, using: &generator)
+        let offer = client.makeOffer()
+        #expect(offer.contains("a=setup:active\r\n") && !offer.contains("actpass"))
+        var server = Server()
+        try server.receive(offer)
+        var answer = server.negotiator.answer(local: serverTransport, labels: [:])
+        #expect(throws: Never.self) { try client.read(answer: answer) }
+        answer.replace("a=setup:passive", with: "a=setup:active")
+        let error = #expect(throws: NegotiationError.self) { try client.read(answer: answer) }
+        #expect(error?.description.contains("a=setup:active") == true)
+    }
 }

@@ -115,6 +115,35 @@ import Testing
         #expect(found.text.contains("until one of these breaks: "))
     }
 
+    @Test func `a server that is gone after a run is not tried with less, and no number is its limit`() async throws {
+        var asked = 0
+        let found = try await FoundLimit.find(
+            Self.listeners,
+            raising: .subscribers,
+            to: 5_000,
+            steps: 30,
+            isThere: {
+                asked += 1
+                return false
+            },
+            run: { scenario in
+                var report = Self.goodReport(scenario)
+                report.disconnected = scenario.subscribersPerRoom > 100 ? 3 : 0
+                report.evaluate()
+                return report
+            }
+        )
+        #expect(asked == 1)
+        #expect(found.steps.map(\.load) == [10, 20, 40, 80, 160])
+        #expect(found.serverIsGone && found.holds == 80)
+        #expect(
+            found.verdict.hasPrefix(
+                "holds at least 80 subscribers, 81 participants, and was gone after the run with 160"
+            )
+        )
+        #expect(try found.json().contains("\"serverIsGone\": true"))
+    }
+
     @Test func `a scenario without limits of quality gets some, one with keeps its own`() {
         let usual = FoundLimit.limiting(Self.listeners)
         #expect(usual.limits == Limit.always + FoundLimit.usualLimits)

@@ -66,6 +66,50 @@ import Testing
         #expect(page.contains("&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt; &amp; &#39;you&#39;"))
     }
 
+    @Test func `a run that ended early is no pass, whatever its limits say`() throws {
+        var report = RunReport(scenario: Scenario(name: "short"))
+        report.evaluate()
+        #expect(report.passed)
+        report.endedEarly = Self.nasty
+        #expect(!report.passed)
+        #expect(report.text.contains(Self.nasty) && report.text.hasSuffix("FAILED"))
+        #expect(!self.elements(report.html).contains("script"))
+        let json = try JSONSerialization.jsonObject(with: Data(report.json().utf8)) as? [String: Any]
+        #expect(json?["endedEarly"] as? String == Self.nasty)
+    }
+
+    @Test func `who lost its WebSocket is disconnected, m-lines that were rejected are silent, others wait for tracks`()
+    {
+        func peer(_ change: (inout PeerReport) -> Void) -> PeerReport {
+            var peer = PeerReport()
+            peer.connectedAfter = .milliseconds(100)
+            change(&peer)
+            return peer
+        }
+        var unbound = StreamReport(mid: "1", kind: .video)
+        unbound.state = .unbound
+        var report = RunReport(scenario: Scenario(name: "s"))
+        report.seconds = 10
+        report.add(
+            [
+                peer { $0.hasLostSignalling = true },
+                peer {
+                    $0.hasLostSignalling = true
+                    $0.end = "consent"
+                },
+                peer {
+                    $0.hasLostSignalling = true
+                    $0.hasLeft = true
+                }, peer { $0.rejectedSections = ["0", "1"] }, peer { $0.streams = [unbound] },
+            ],
+            failed: 0
+        )
+        #expect(report.disconnected == 2)
+        #expect(report.silentStreams == 2 && report.streams == 2)
+        #expect(report.unboundStreams == 1)
+        #expect(report.failures.contains { $0.contains("rejected m-lines of 1 sessions") })
+    }
+
     @Test func `an empty run has a page too`() {
         var report = RunReport(scenario: Scenario(name: "empty"))
         report.evaluate()
@@ -103,6 +147,13 @@ import Testing
         let plot = Plot("long", unit: "ms", series: [.init("a", colour: "s0", points: points)])
         #expect(plot.html.utf8.count < 100_000)
         #expect(plot.html.contains("a 99 ms"))
+    }
+
+    @Test func `progress says at once what goes wrong`() {
+        var progress = RunProgress(scenario: "s", point: TimelinePoint(), joined: 1, participants: 20)
+        #expect(!progress.text.contains("FAILED"))
+        (progress.failures, progress.failure) = (3, "HTTP 401")
+        #expect(progress.text.contains("1/20 joined  3 FAILED, the first: HTTP 401"))
     }
 
     @Test func `progress is one line on a terminal, and a line every five seconds elsewhere`() {

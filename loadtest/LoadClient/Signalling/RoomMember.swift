@@ -76,7 +76,8 @@ package final class RoomMember: Sendable {
         }
         let client = SignallingClient { [weak self] in
             self?.receive($0)
-        } onLost: { [onLost] in
+        } onLost: { [onLost, loop] in
+            loop.noteLostSignalling(of: offer.id)
             onLost($0)
         }
         self.client.withLock { $0 = client }
@@ -101,10 +102,12 @@ package final class RoomMember: Sendable {
         self.client.withLock { $0 }?.tell("mute", SignalPayload.Mute(trackId: track, muted: isMuted))
     }
 
-    package func leave() async {
+    /// - Returns: whether there was a connection to say it on.
+    @discardableResult
+    package func leave() async -> Bool {
         // Media first: what came after the goodbye would be a stranger's to the server.
         if let peer = self.peer { self.loop.close(peer) }
-        await self.client.withLock { $0.take() }?.leave()
+        return await self.client.withLock { $0.take() }?.leave() ?? false
     }
 
     private func receive(_ message: SignalMessage) {

@@ -80,17 +80,19 @@ package final class SignallingClient: Sendable {
     }
 
     /// Says goodbye; the server closes.
-    package func leave() async {
+    /// - Returns: whether there was a connection to say it on.
+    package func leave() async -> Bool {
         self.tell("leave", SignalPayload.Empty())
         let channel = self.state.withLock { state in
             state.isClosed = true
             return state.channel.take()
         }
-        guard let channel else { return }
+        guard let channel else { return false }
         // A server that does not close is left alone.
         let timer = channel.eventLoop.scheduleTask(in: .seconds(2)) { channel.close(promise: nil) }
         try? await channel.closeFuture.get()
         timer.cancel()
+        return true
     }
 
     private func begin() throws -> (id: Int, channel: any Channel) {

@@ -8,6 +8,8 @@ import NIOWebSocket
 enum WebSocketConnector {
     static let path = "/v1/signal"
     static let subprotocol = "sluice.v1"
+    /// From the connection to the server's agreement.
+    private static let upgradeTimeout = TimeAmount.seconds(10)
     /// An answer with hundreds of m-lines is some 200 KB.
     private static let largestMessage = 4 << 20
 
@@ -31,9 +33,17 @@ enum WebSocketConnector {
                         )
                     }
                 }
-        } catch { throw LoadClientError.connectionFailed("\(server.host):\(server.port): \(error)") }
-        guard let channel = try await upgraded.get() else {
-            throw LoadClientError.connectionFailed("the server does not make a WebSocket of \(Self.path)")
+        } catch { throw LoadClientError.connectionFailed(server.explaining(error)) }
+        let channel: (any Channel)?
+        let start = NIODeadline.now()
+        do { channel = try await upgraded.get() } catch {
+            guard NIODeadline.now() - start < Self.upgradeTimeout - .seconds(1) else {
+                throw LoadClientError.timedOut("GET \(Self.path) at \(server)")
+            }
+            throw LoadClientError.connectionFailed("no WebSocket: \(server.explaining(error))")
+        }
+        guard let channel else {
+            throw LoadClientError.connectionFailed("\(server) does not make a WebSocket of \(Self.path)")
         }
         return channel
     }
@@ -64,16 +74,20 @@ enum WebSocketConnector {
             }
         }
         var head = HTTPRequestHead(version: .http1_1, method: .GET, uri: Self.path)
-        head.headers.add(name: "Host", value: "\(server.host):\(server.port)")
+        head.headers.add(name: "Host", value: server.description)
         head.headers.add(name: "Sec-WebSocket-Protocol", value: Self.subprotocol)
         let configuration = NIOTypedHTTPClientUpgradeConfiguration<(any Channel)?>(
             upgradeRequestHead: head,
             upgraders: [upgrader],
             notUpgradingCompletionHandler: { channel in channel.close().map { nil } }
         )
-        return try pipeline.configureUpgradableHTTPClientPipeline(
+        let upgraded = try pipeline.configureUpgradableHTTPClientPipeline(
             configuration: NIOUpgradableHTTPClientPipelineConfiguration(upgradeConfiguration: configuration)
         )
+        // A server that takes connections and says nothing.
+        let timer = channel.eventLoop.scheduleTask(in: Self.upgradeTimeout) { channel.close(promise: nil) }
+        upgraded.whenComplete { _ in timer.cancel() }
+        return upgraded
     }
 }
 

@@ -32,6 +32,8 @@ package struct FoundLimit: Sendable {
     package var reachedEnd = false
     /// Why no larger load was to be tried.
     package var bound = ""
+    /// The server answered nobody after the last run: smaller loads could not be tried.
+    package var serverIsGone = false
 
     package init(_ raised: RaisedLoad, scenario: Scenario) {
         self.raised = raised
@@ -57,6 +59,7 @@ package struct FoundLimit: Sendable {
     /// - Parameters:
     ///   - bound: why no load is larger than `largest`, in words.
     ///   - onStep: gets each step once it is done.
+    ///   - isThere: whether the server still answers; asked after each run that broke.
     ///   - run: runs a scenario once.
     package static func find(
         _ scenario: Scenario,
@@ -65,6 +68,7 @@ package struct FoundLimit: Sendable {
         bound: String = "",
         steps: Int,
         onStep: (Step) -> Void = { _ in },
+        isThere: () async -> Bool = { true },
         run: (Scenario) async throws -> RunReport
     ) async throws -> FoundLimit {
         let scenario = self.limiting(scenario)
@@ -79,6 +83,10 @@ package struct FoundLimit: Sendable {
             let step = Step(load: load, report: report)
             found.steps.append(step)
             onStep(step)
+            if !report.passed, await !isThere() {
+                found.serverIsGone = true
+                break
+            }
         }
         found.holds = search.holds
         found.breaks = search.breaks
@@ -116,6 +124,11 @@ package struct FoundLimit: Sendable {
             return
                 "\(held); what more it holds is not known, because at \(amount(breaks)), it was the client that could "
                 + "not keep up: \(shortages.joined(separator: "; ")) \(broken)"
+        }
+        if self.serverIsGone {
+            let held = self.holds > 0 ? "holds at least \(amount(self.holds))" : "was not seen to hold anything"
+            return
+                "\(held), and was gone after the run with \(amount(breaks)) \(broken): see its log; nothing else was tried"
         }
         guard self.holds > 0 else { return "does not even hold \(amount(breaks)) \(broken)" }
         return "holds \(amount(self.holds)); breaks at \(amount(breaks)) \(broken)"

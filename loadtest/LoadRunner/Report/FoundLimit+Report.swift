@@ -77,7 +77,8 @@ extension FoundLimit {
         return """
             {"scenario": \(try quoted(self.scenario.name)), "raised": \(try quoted(self.raised.rawValue)), \
             "holds": \(self.holds), "participants": \(participants), \
-            "breaks": \(self.breaks.map { "\($0)" } ?? "null"), "clientIsShort": \(self.isClientShort), "verdict": \(try quoted(self.verdict)),
+            "breaks": \(self.breaks.map { "\($0)" } ?? "null"), "clientIsShort": \(self.isClientShort), \
+            "serverIsGone": \(self.serverIsGone), "verdict": \(try quoted(self.verdict)),
             "steps": [\(steps.joined(separator: ",\n"))]}
             """
     }
@@ -86,7 +87,7 @@ extension FoundLimit {
 extension FoundLimit.Step {
     /// One line, for the progress of a search.
     package func text(_ raised: RaisedLoad) -> String {
-        let broken = self.report.limits.filter { !$0.isKept }.map(\.text)
+        let broken = self.report.limits.filter { !$0.isKept }.map(\.text) + (self.report.endedEarly.map { [$0] } ?? [])
         let server = self.report.server.map { ", server \(RunReport.percent($0.cpu)) of a core" } ?? ""
         return "\(self.load) \(raised.rawValue): \(([self.outcome.rawValue] + broken).joined(separator: "; "))"
             + "\(server), this client \(RunReport.percent(self.report.client.share)) busy"

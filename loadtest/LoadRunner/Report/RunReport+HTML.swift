@@ -32,7 +32,8 @@ extension RunReport {
         }
         text += "<h2>Over time</h2>\n<div class=\"plots\">\n"
         text += self.plots.filter { !$0.isEmpty }.map(\.html).joined() + "</div>\n"
-        let notes = self.warnings + self.failures.prefix(50).map { "failed: \($0)" }
+        let notes =
+            (self.endedEarly.map { [$0] } ?? []) + self.warnings + self.failures.prefix(50).map { "failed: \($0)" }
         if !notes.isEmpty {
             text += "<h2>Notes</h2>\n<ul class=\"notes\">"
             text += notes.map { "<li>\(HTML.escaped($0))</li>" }.joined() + "</ul>\n"

@@ -1,3 +1,4 @@
+import Basics
 import Foundation
 import LoadClient
 
@@ -73,11 +74,35 @@ private struct ReportDocument: Encodable {
         var refusedDatagrams: UInt64
     }
 
+    struct Settings: Encodable {
+        var transport: String
+        var rooms: Int
+        var publishersPerRoom: Int
+        var subscribersPerRoom: Int
+        var joinsPerSecond: Double
+        var settleSeconds: Double
+        var durationSeconds: Double
+        var threads: Int
+        var seed: UInt64
+    }
+
+    struct Join: Encodable {
+        var seconds: Double
+        var tookMilliseconds: Double
+    }
+
     var scenario: String
     var description: String
+    var startedAt: String
+    var serverAddress: String
+    var settings: Settings
     var passed: Bool
+    /// Why it is not the run that the scenario asks for.
+    var endedEarly: String?
     var limits: [Measured]
     var seconds: Double
+    /// That the joins took all together.
+    var joinSeconds: Double
     var participants: Int
     var sessions: Int
     var notJoined: Int
@@ -86,6 +111,7 @@ private struct ReportDocument: Encodable {
     var streams: Int
     var silentStreams: Int
     var pausedStreams: Int
+    var unboundStreams: Int
     var firstPictureMilliseconds: Quantiles
     /// Of each peer to the server and back.
     var roundTripMilliseconds: Quantiles
@@ -98,6 +124,7 @@ private struct ReportDocument: Encodable {
     var warnings: [String]
     var failures: [String]
     var timeline: [Point]
+    var joins: [Join]
 }
 
 extension RunReport {
@@ -111,11 +138,26 @@ extension RunReport {
         ReportDocument(
             scenario: self.scenario.name,
             description: self.scenario.description,
+            startedAt: self.startedAt,
+            serverAddress: self.serverAddress,
+            settings: .init(
+                transport: self.scenario.transport.rawValue,
+                rooms: self.scenario.rooms,
+                publishersPerRoom: self.scenario.publishersPerRoom,
+                subscribersPerRoom: self.scenario.subscribersPerRoom,
+                joinsPerSecond: self.scenario.joinRate,
+                settleSeconds: self.scenario.settle.inSeconds,
+                durationSeconds: self.scenario.duration.inSeconds,
+                threads: self.scenario.threads,
+                seed: self.scenario.seed
+            ),
             passed: self.passed,
+            endedEarly: self.endedEarly,
             limits: self.limits.map {
                 .init(kind: $0.limit.kind.rawValue, limit: $0.limit.most, measured: $0.measured, kept: $0.isKept)
             },
             seconds: self.seconds,
+            joinSeconds: self.joinSeconds,
             participants: self.scenario.participants,
             sessions: self.sessions,
             notJoined: self.notJoined,
@@ -124,6 +166,7 @@ extension RunReport {
             streams: self.streams,
             silentStreams: self.silentStreams,
             pausedStreams: self.pausedStreams,
+            unboundStreams: self.unboundStreams,
             firstPictureMilliseconds: Self.quantiles(self.firstPicture),
             roundTripMilliseconds: Self.quantiles(self.roundTrip),
             total: Self.document(self.total),
@@ -150,7 +193,8 @@ extension RunReport {
             clientBytes: self.clientBytes,
             warnings: self.warnings,
             failures: self.failures,
-            timeline: self.points.map { Self.document($0) }
+            timeline: self.points.map { Self.document($0) },
+            joins: self.joins.map { .init(seconds: $0.at, tookMilliseconds: $0.took * 1_000) }
         )
     }
 

@@ -1,5 +1,5 @@
 import Basics
-import LoadClient
+package import LoadClient
 
 extension RunReport {
     /// - Parameters:
@@ -53,9 +53,10 @@ extension RunReport {
         self.evaluate()
     }
 
-    private mutating func add(_ peers: [PeerReport], failed: Int) {
+    package mutating func add(_ peers: [PeerReport], failed: Int) {
         let silence = min(Self.silence, .fractionalSeconds(max(self.seconds, 1)))
         let start = peers.map(\.madeAt).min() ?? .zero
+        var rejecting = 0
         var times: [Double] = []
         var pictures: [Double] = []
         self.notJoined = failed
@@ -63,21 +64,30 @@ extension RunReport {
             if let after = peer.connectedAfter {
                 times.append(after.inSeconds)
                 self.joins.append(Join(at: (peer.madeAt - start).inSeconds, took: after.inSeconds))
-                if peer.end != nil, !peer.hasLeft { self.disconnected += 1 }
+                if peer.end != nil || peer.hasLostSignalling, !peer.hasLeft { self.disconnected += 1 }
             } else if !peer.hasLeft {
                 // One whose signalling failed was closed, and is counted already.
                 self.notJoined += 1
             }
             if let after = peer.firstKeyFrameAfter { pictures.append(after.inSeconds) }
             guard peer.connectedAfter != nil, !peer.hasLeft else { continue }
+            // Nothing will ever come on these.
+            self.streams += peer.rejectedSections.count
+            self.silentStreams += peer.rejectedSections.count
+            if !peer.rejectedSections.isEmpty { rejecting += 1 }
             for stream in peer.streams {
                 switch stream.state {
-                case .unbound: continue
+                case .unbound:
+                    self.unboundStreams += 1
+                    continue
                 case .paused: self.pausedStreams += 1
                 case .flowing: if stream.silence >= silence { self.silentStreams += 1 }
                 }
                 self.streams += 1
             }
+        }
+        if rejecting > 0 {
+            self.failures.append("the server's answers rejected m-lines of \(rejecting) sessions: they count as silent")
         }
         self.joins.sort { $0.at < $1.at }
         self.total.join = Distribution(times)

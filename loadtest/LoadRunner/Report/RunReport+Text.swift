@@ -15,6 +15,7 @@ extension RunReport {
         lines += self.warnings.map { "  note  \($0)" }
         lines += self.failures.prefix(5).map { "  failed  \($0)" }
         if self.failures.count > 5 { lines.append("  failed  and \(self.failures.count - 5) more") }
+        if let endedEarly { lines.append("  failed  \(endedEarly)") }
         lines.append(self.passed ? "PASSED" : "FAILED")
         return lines.joined(separator: "\n")
     }
@@ -26,11 +27,22 @@ extension RunReport {
         let bits = self.seconds > 0 ? Double(totals.bytesReceived) * 8 / self.seconds : 0
         var facts: [(name: String, value: String)] = [
             (
+                "run",
+                "\(self.startedAt.isEmpty ? "" : "\(self.startedAt), ")\(self.serverAddress), "
+                    + "\(self.scenario.transport.rawValue), \(self.scenario.rooms) rooms of "
+                    + "\(self.scenario.publishersPerRoom) publishers and \(self.scenario.subscribersPerRoom) subscribers, "
+                    + "\(Decimal.text(self.scenario.joinRate, digits: 1)) joins a second"
+            ),
+            (
                 "sessions",
                 "\(self.sessions) planned, \(totals.connected) connected, \(self.notJoined) not joined, "
                     + "\(self.disconnected) disconnected" + (self.left > 0 ? ", \(self.left) left and came anew" : "")
             ),
-            ("streams", "\(self.streams), \(self.silentStreams) silent, \(self.pausedStreams) paused"),
+            (
+                "streams",
+                "\(self.streams), \(self.silentStreams) silent, \(self.pausedStreams) paused"
+                    + (self.unboundStreams > 0 ? "; \(self.unboundStreams) m-lines without a track" : "")
+            ),
             (
                 "packets",
                 "\(Self.count(totals.packetsReceived)) in \(Decimal.text(self.seconds, digits: 1)) s "

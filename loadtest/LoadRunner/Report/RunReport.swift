@@ -58,6 +58,9 @@ package struct RunReport: Sendable {
     }
 
     package var scenario: Scenario
+    /// When it began, as ISO 8601 has it, and at which server.
+    package var startedAt = ""
+    package var serverAddress = ""
     package var seconds = 0.0
     /// That the joins took all together.
     package var joinSeconds = 0.0
@@ -70,6 +73,10 @@ package struct RunReport: Sendable {
     package var streams = 0
     package var silentStreams = 0
     package var pausedStreams = 0
+    /// m-lines to receive on that no track was bound to at the end.
+    package var unboundStreams = 0
+    /// Why it was not the run that the scenario asks for; `nil` when it was.
+    package var endedEarly: String?
     package var left = 0
     package var firstPicture = Distribution([])
     /// Of each peer to the server and back, in seconds.
@@ -93,7 +100,7 @@ package struct RunReport: Sendable {
 
     package init(scenario: Scenario) { self.scenario = scenario }
 
-    package var passed: Bool { self.limits.allSatisfy(\.isKept) }
+    package var passed: Bool { self.endedEarly == nil && self.limits.allSatisfy(\.isKept) }
 
     /// Of what should have come.
     package static func share(_ lost: Int64, of received: UInt64) -> Double {

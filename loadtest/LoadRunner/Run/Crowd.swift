@@ -128,17 +128,32 @@ final class Crowd: Sendable {
         }
     }
 
+    /// So many whom the server let wait in vain, one after the other, and the rest is not tried.
+    private static let mostDeafLeaves = 8
+
     /// All go, many at a time.
-    func leaveAll() async {
+    ///
+    /// - Returns: whether the server was there for any of them.
+    func leaveAll() async -> Bool {
         let members = self.members.withLock { members in
             defer { members = [] }
             return members
         }
-        await withTaskGroup(of: Void.self) { group in
+        return await withTaskGroup(of: Bool.self) { group in
+            var deafInARow = 0
+            var heard = 0
+            func note(_ isHeard: Bool) {
+                deafInARow = isHeard ? 0 : deafInARow + 1
+                if isHeard { heard += 1 }
+            }
             for (index, member) in members.enumerated() {
-                if index >= 64 { await group.next() }
+                if index >= 64, let isHeard = await group.next() { note(isHeard) }
+                // Its media ends without a goodbye, as everything of a server that is gone.
+                guard deafInARow < Self.mostDeafLeaves else { break }
                 group.addTask { await member.leave() }
             }
+            while let isHeard = await group.next() { note(isHeard) }
+            return heard > 0 || members.isEmpty
         }
     }
 }

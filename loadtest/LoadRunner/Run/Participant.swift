@@ -28,16 +28,25 @@ final class Participant: Sendable {
         self.connections = connections
     }
 
-    func leave() async {
+    /// - Returns: whether the server was there to hear it.
+    @discardableResult
+    func leave() async -> Bool {
+        var isHeard = false
         for connection in self.connections {
             switch connection {
             case .http(let client, let session, let peer):
                 // The server first: else it sees the peer's goodbye, and knows the session no more.
-                try? await client.delete(session)
+                do {
+                    try await client.delete(session)
+                    isHeard = true
+                } catch LoadClientError.refused {
+                    isHeard = true
+                } catch {}
                 self.loop.close(peer)
-            case .webSocket(let member): await member.leave()
+            case .webSocket(let member): if await member.leave() { isHeard = true }
             }
         }
+        return isHeard
     }
 
     /// Speaks, or is silent in the way that the scenario says.

@@ -4,9 +4,12 @@ import Synchronization
 package struct RunProgress: Sendable {
     package var scenario: String
     package var point: TimelinePoint
-    /// Participants that have joined or failed to, and how many there will be.
+    /// Participants that have joined, and how many there will be.
     package var joined: Int
     package var participants: Int
+    /// What went wrong first, and how often something did.
+    package var failure: String?
+    package var failures = 0
     /// Seconds of this phase that are left.
     package var remaining: Double?
 
@@ -33,6 +36,7 @@ package struct RunProgress: Sendable {
         } else if let remaining {
             words.append("\(Int(remaining.rounded())) s left")
         }
+        if let failure { words.append("\(self.failures) FAILED, the first: \(failure.prefix(120))") }
         words.append("\(point.connected) connected")
         words.append("\(Decimal.text(point.packetsPerSecond, digits: 0)) packets/s")
         words.append("\(Decimal.text(point.bitsPerSecond / 1e6, digits: 1)) Mbit/s")

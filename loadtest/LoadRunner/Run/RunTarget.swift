@@ -1,4 +1,5 @@
 package import Basics
+import HTTPTypes
 package import LoadClient
 
 /// Which server is loaded, and how to get at it.
@@ -27,11 +28,23 @@ package struct RunTarget: Sendable {
         self.bind = bind
     }
 
+    /// Whether anybody answers at the server's HTTP address, whatever the answer.
+    package func isThere() async -> Bool {
+        let request = HTTPRequest(method: .options, scheme: nil, authority: nil, path: "/")
+        return
+            (try? await HTTPExchange.send(
+                request,
+                to: self.server,
+                acceptsAnyCertificate: self.acceptsAnyCertificate,
+                timeout: .seconds(5)
+            )) != nil
+    }
+
     /// Whether the path of WHEP names no publisher.
     package var receivesAtOnce: Bool { !self.whepPath.contains("IDENTITY") }
     var figures: ServerFigures? {
         if let process { return .process(process) }
-        return self.metrics.map { .metrics($0) }
+        return self.metrics.map { .metrics($0, acceptsAnyCertificate: self.acceptsAnyCertificate) }
     }
 
     var whip: WHIPClient {

@@ -1,4 +1,5 @@
 import Basics
+import Foundation
 import LoadClient
 
 /// Runs a scenario once.
@@ -18,6 +19,7 @@ package struct ScenarioRun: Sendable {
     ///
     /// - Throws: when there is no socket for the clients; what goes wrong later is in the report.
     package func run() async throws -> RunReport {
+        let startedAt = Date.now.ISO8601Format()
         let memoryBefore = ProcessLimits.residentBytes()
         let receiving = try (0..<self.scenario.threads).map { _ in try ClientLoop(bindingTo: self.target.bind) }
         let publishing = self.scenario.transport == .whip ? try ClientLoop(bindingTo: self.target.bind) : receiving[0]
@@ -35,20 +37,24 @@ package struct ScenarioRun: Sendable {
         let began = ContinuousClock.now
         let everybody = Task { await crowd.joinAll() }
         let speaking = self.scenario.speakers.map { speakers in Task { await crowd.speak(speakers) } }
-        while crowd.finishedCount < self.scenario.participants, !Task.isCancelled {
-            await self.sample(&timeline, .joining, crowd, until: .now + .seconds(1)) {
+        var endedEarly: String?
+        while crowd.finishedCount < self.scenario.participants, !Task.isCancelled, endedEarly == nil {
+            await self.sample(&timeline, .joining, joining, crowd, until: .now + .seconds(1)) {
                 crowd.finishedCount >= self.scenario.participants
             }
+            endedEarly = self.hopelessness(joining, crowd)
         }
-        if Task.isCancelled { everybody.cancel() }
+        endedEarly = endedEarly ?? self.hopelessness(joining, crowd)
+        if Task.isCancelled || endedEarly != nil { everybody.cancel() }
         await everybody.value
         let joinSeconds = (ContinuousClock.now - began) / .seconds(1)
-        await self.sample(&timeline, .settling, crowd, until: .now + .nanoseconds(self.scenario.settle.count)) { false }
+        let settled = ContinuousClock.now + .nanoseconds(self.scenario.settle.count)
+        await self.sample(&timeline, .settling, joining, crowd, until: settled) { endedEarly != nil }
         if timeline.points.isEmpty { await timeline.tick(.settling) }
         timeline.beginMeasurement()
         let churning = self.scenario.churn.map { churn in Task { await crowd.churn(churn) } }
         let end = ContinuousClock.now + .nanoseconds(self.scenario.duration.count)
-        await self.sample(&timeline, .measuring, crowd, until: end) { false }
+        await self.sample(&timeline, .measuring, joining, crowd, until: end) { endedEarly != nil }
         let memory = ProcessLimits.residentBytes()
         churning?.cancel()
         speaking?.cancel()
@@ -60,7 +66,8 @@ package struct ScenarioRun: Sendable {
 
         var peers: [PeerReport] = []
         for loop in loops { peers += await loop.reports().values }
-        let report = RunReport(
+        if Task.isCancelled { endedEarly = "interrupted: not everything that the scenario asks for was done" }
+        var report = RunReport(
             scenario: self.scenario,
             timeline: timeline,
             peers: peers,
@@ -69,15 +76,30 @@ package struct ScenarioRun: Sendable {
             leftCount: crowd.leftCount,
             clientBytes: max(0, memory - memoryBefore)
         )
+        report.startedAt = startedAt
+        report.serverAddress = self.target.server.description
         // Whoever ends a run early still leaves no sessions behind.
-        await Task { await crowd.leaveAll() }.value
+        let isThere = await Task { await crowd.leaveAll() }.value
+        if !isThere { endedEarly = endedEarly ?? "the server \(self.target.server) was gone at the end of the run" }
+        report.endedEarly = endedEarly
         return report
+    }
+
+    /// So many joins must have failed, and none succeeded, to end a run of more.
+    private static let enoughFailures = 20
+
+    /// Why there is no use in going on: wrong addresses and tokens let every join fail.
+    private func hopelessness(_ joining: Joining, _ crowd: Crowd) -> String? {
+        let count = crowd.finishedCount
+        guard crowd.joinedCount == 0, count >= min(Self.enoughFailures, self.scenario.participants) else { return nil }
+        return "given up: the first \(count) joins all failed"
     }
 
     /// Ticks once a second until the time, or until there is nothing to wait for.
     private func sample(
         _ timeline: inout Timeline,
         _ phase: TimelinePoint.Phase,
+        _ joining: Joining,
         _ crowd: Crowd,
         until end: ContinuousClock.Instant,
         _ isDone: () -> Bool
@@ -93,15 +115,17 @@ package struct ScenarioRun: Sendable {
             if .now < next, timeline.age < .milliseconds(300) { return }
             await timeline.tick(phase)
             guard let point = timeline.points.last else { return }
-            self.onProgress(
-                RunProgress(
-                    scenario: self.scenario.name,
-                    point: point,
-                    joined: crowd.finishedCount,
-                    participants: self.scenario.participants,
-                    remaining: phase == .joining ? nil : max(0, (end - .now) / .seconds(1))
-                )
+            var progress = RunProgress(
+                scenario: self.scenario.name,
+                point: point,
+                joined: crowd.joinedCount,
+                participants: self.scenario.participants,
+                remaining: phase == .joining ? nil : max(0, (end - .now) / .seconds(1))
             )
+            let failed = joining.failed
+            progress.failures = failed.count
+            progress.failure = failed.texts.first
+            self.onProgress(progress)
         }
     }
 }

@@ -10,7 +10,7 @@ package import LoadClient
 /// Where a server's figures come from.
 package enum ServerFigures: Sendable {
     /// Its `/metrics`.
-    case metrics(ServerAddress)
+    case metrics(ServerAddress, acceptsAnyCertificate: Bool)
     /// This machine's `/proc`: of any server, and nothing is asked of it.
     case process(Int32)
 
@@ -18,7 +18,7 @@ package enum ServerFigures: Sendable {
     /// - Returns: `nil` when they cannot be had.
     package func read(received: UInt64) async -> ServerMetrics? {
         switch self {
-        case .metrics(let server): await ServerMetrics.read(server)
+        case .metrics(let server, let acceptsAny): await ServerMetrics.read(server, acceptsAnyCertificate: acceptsAny)
         case .process(let number): ServerMetrics(process: number, packetsOut: Double(received))
         }
     }
@@ -35,9 +35,9 @@ package struct ServerMetrics: Sendable, Equatable {
     package init() {}
 
     /// `nil` when the server has no such page, or takes longer than 2 s for it.
-    package static func read(_ server: ServerAddress) async -> ServerMetrics? {
+    package static func read(_ server: ServerAddress, acceptsAnyCertificate: Bool = false) async -> ServerMetrics? {
         await withTaskGroup(of: ServerMetrics?.self) { group in
-            group.addTask { await self.fetch(server) }
+            group.addTask { await self.fetch(server, acceptsAnyCertificate) }
             group.addTask {
                 try? await Task.sleep(for: .seconds(2))
                 return nil
@@ -47,11 +47,10 @@ package struct ServerMetrics: Sendable, Equatable {
         }
     }
 
-    private static func fetch(_ server: ServerAddress) async -> ServerMetrics? {
+    private static func fetch(_ server: ServerAddress, _ acceptsAnyCertificate: Bool) async -> ServerMetrics? {
         let request = HTTPRequest(method: .get, scheme: nil, authority: nil, path: "/metrics")
-        guard let answer = try? await HTTPExchange.send(request, to: server), answer.response.status == .ok else {
-            return nil
-        }
+        let answer = try? await HTTPExchange.send(request, to: server, acceptsAnyCertificate: acceptsAnyCertificate)
+        guard let answer, answer.response.status == .ok else { return nil }
         return ServerMetrics(page: answer.body)
     }
 

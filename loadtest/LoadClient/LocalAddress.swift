@@ -1,0 +1,24 @@
+package import Basics
+import NIOCore
+import NIOPosix
+
+/// This machine's address on its way to a server.
+package enum LocalAddress {
+    /// Sends nothing: connecting a UDP socket only chooses the route.
+    ///
+    /// - Throws: `LoadClientError.connectionFailed` where the server's name is not known, or there is no way to it.
+    package static func towards(_ server: ServerAddress) async throws -> TransportAddress {
+        let channel: any Channel
+        do {
+            channel = try await DatagramBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+                .connect(host: server.host, port: server.port)
+                .get()
+        } catch { throw LoadClientError.connectionFailed(server.explaining(error)) }
+        let address = channel.localAddress?.ipAddress
+        try? await channel.close()
+        guard let address, let local = TransportAddress(address, port: 0) else {
+            throw LoadClientError.connectionFailed("\(server): this machine has no address on the way there")
+        }
+        return local
+    }
+}
