@@ -59,9 +59,9 @@ struct Runner {
                 let file = self.path(path, number)
                 let folder = (file as NSString).deletingLastPathComponent
                 let manager = FileManager.default
-                var isFolder: ObjCBool = false
-                let exists = manager.fileExists(atPath: file, isDirectory: &isFolder)
-                guard !isFolder.boolValue else { throw UsageError("cannot write \(file): it is a folder") }
+                let exists = manager.fileExists(atPath: file)
+                let type = try? manager.attributesOfItem(atPath: file)[.type] as? FileAttributeType
+                guard type != .typeDirectory else { throw UsageError("cannot write \(file): it is a folder") }
                 // It is replaced, so the folder must take files.
                 guard manager.isWritableFile(atPath: folder.isEmpty ? "." : folder),
                     !exists || manager.isWritableFile(atPath: file)
