@@ -104,7 +104,11 @@ final class HeadlessPeer {
     func start(answer text: String, at now: Instant) throws(NegotiationError) {
         let answer = try self.offer.read(answer: text)
         self.answer = answer
-        self.report.rejectedSections = answer.rejected
+        let refused = answer.session.sections.filter { section in
+            section.direction == .inactive
+                && self.offer.sections.contains { $0.mid == section.mid && $0.direction != .inactive }
+        }
+        self.report.rejectedSections = answer.rejected + refused.map(\.mid)
         let remote = answer.session.transport
         var agent = ICEAgent(
             local: ICECredentials(

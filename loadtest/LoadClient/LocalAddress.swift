@@ -4,13 +4,14 @@ import NIOPosix
 
 /// This machine's address on its way to a server.
 package enum LocalAddress {
-    /// Sends nothing: connecting a UDP socket only chooses the route.
+    /// By the way that HTTP goes: of a name with addresses of both families, the one that answers.
     ///
     /// - Throws: `LoadClientError.connectionFailed` where the server's name is not known, or there is no way to it.
     package static func towards(_ server: ServerAddress) async throws -> TransportAddress {
         let channel: any Channel
         do {
-            channel = try await DatagramBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+            channel = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+                .connectTimeout(.seconds(5))
                 .connect(host: server.host, port: server.port)
                 .get()
         } catch { throw LoadClientError.connectionFailed(server.explaining(error)) }

@@ -17,7 +17,7 @@ package struct PeerReport: Sendable, Equatable {
     package var end: String?
     /// Its WebSocket ended although nobody left, whatever became of its media.
     package var hasLostSignalling = false
-    /// The mids of m-lines that the server's answer rejected.
+    /// The mids of m-lines that the server's answer rejected or made inactive.
     package var rejectedSections: [String] = []
     /// Of `PeerPlan`.
     package var group = 0

@@ -43,7 +43,7 @@ struct Runner {
             run: runOnce
         )
         try self.write(text: found.text, json: found.json(), html: found.html, scenario, number)
-        return found.holds > 0
+        return found.holds > 0 && !found.serverIsGone && !Task.isCancelled
     }
 
     private func write(text: String, json: String, html: String, _ scenario: Scenario, _ number: Int) throws {

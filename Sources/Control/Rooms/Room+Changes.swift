@@ -28,6 +28,8 @@ extension Room {
         if let last = participant.changeToldAt, now - last < Self.changeInterval {
             self.hasUntoldChanges = true
             self.pulses.request(for: self)
+            // It takes what it hears after the answer to its next request for the state that it has asked for.
+            participant.tell(.participantChanged(self.info(of: participant)))
             return
         }
         participant.changeToldAt = now

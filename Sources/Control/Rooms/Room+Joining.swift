@@ -83,6 +83,8 @@ extension Room {
         for track in self.tracks(of: participant.id) {
             if let rids = track.layersWanted { participant.tell(.layersWanted(track.id, rids: rids)) }
         }
+        // Somebody may have muted it meanwhile, and the list of `joined` is of the others.
+        participant.tell(.participantChanged(self.info(of: participant)))
         return self.joined(participant)
     }
 

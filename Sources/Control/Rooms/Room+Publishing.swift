@@ -14,15 +14,7 @@ extension Room {
             self.remember(refused: intents, of: participant)
             throw error
         }
-        var declared = participant.intents
-        for intent in intents { declared[intent.mid] = intent }
-        if declared.count > self.settings.maxTracksPerParticipant {
-            // M-lines that have gone: a client that shares its screen again and again uses up mids, not tracks.
-            let present = Set(participant.negotiation?.negotiated?.sections.map(\.mid) ?? [])
-            let named = Set(intents.map(\.mid))
-            declared = declared.filter { present.contains($0.key) || named.contains($0.key) }
-        }
-        guard declared.count <= max(self.settings.maxTracksPerParticipant, 1) else {
+        guard let declared = self.intents(of: participant, with: intents) else {
             throw RoomError(.forbidden, "more than \(self.settings.maxTracksPerParticipant) tracks")
         }
         let changed = self.tracks(of: id).filter { track in
@@ -45,13 +37,21 @@ extension Room {
     /// Else the m-line that the client said is a screen would be taken for a camera when it comes.
     private func remember(refused intents: [PublishIntent], of participant: Participant) {
         let used = Set(self.tracks(of: participant.id).map(\.source.mid))
-        for intent in intents where !used.contains(intent.mid) {
-            guard
-                participant.intents.count < max(self.settings.maxTracksPerParticipant, 1)
-                    || participant.intents[intent.mid] != nil
-            else { return }
-            participant.intents[intent.mid] = intent
+        let fresh = intents.filter { !used.contains($0.mid) }
+        if let declared = self.intents(of: participant, with: fresh) { participant.intents = declared }
+    }
+
+    /// What a participant has said of its m-lines, with what it says now; `nil` when that is too much.
+    private func intents(of participant: Participant, with fresh: [PublishIntent]) -> [String: PublishIntent]? {
+        var declared = participant.intents
+        for intent in fresh { declared[intent.mid] = intent }
+        if declared.count > self.settings.maxTracksPerParticipant {
+            // M-lines that have gone: a client that shares its screen again and again uses up mids, not tracks.
+            let present = Set(participant.negotiation?.negotiated?.sections.map(\.mid) ?? [])
+            let named = Set(fresh.map(\.mid))
+            declared = declared.filter { present.contains($0.key) || named.contains($0.key) }
         }
+        return declared.count <= max(self.settings.maxTracksPerParticipant, 1) ? declared : nil
     }
 
     private func check(_ source: TrackSource, grants: Grants) throws(RoomError) {

@@ -108,6 +108,41 @@ import Testing
         #expect(bob.events.take().isEmpty)
     }
 
+    @Test func `who asks for a change hears of it at once, however soon it comes after another`() async throws {
+        let scenario = Scenario()
+        let alice = try await scenario.join("alice")
+        try await alice.offer(Offer().publishing("audio", "video"))
+        let tracks = await alice.tracks
+        let bob = try await scenario.join("bob")
+        _ = (alice.events.take(), bob.events.take())
+        for (round, track) in tracks.enumerated() {
+            try await alice.room.mute(track.id.value, muted: true, by: alice.id)
+            guard case .participantChanged(let info) = alice.events.all.last else {
+                Issue.record("she was not told")
+                return
+            }
+            #expect(info.tracks.count { $0.muted } == round + 1)
+        }
+        #expect(bob.events.take() == ["changed alice"])
+    }
+
+    @Test func `who was muted while its connection was lost hears of it when it is back`() async throws {
+        let scenario = Scenario()
+        let alice = try await scenario.join("alice")
+        try await alice.offer(Offer().publishing("audio"))
+        let track = try #require(await alice.tracks.first)
+        await alice.room.detach(alice.id, resumeToken: alice.joined.resumeToken, at: scenario.clock.now)
+        let host = try await scenario.join("host") { $0.grants.admin = true }
+        try await host.room.mute(track.id.value, muted: true, by: host.id)
+        let events = Events()
+        _ = await scenario.directory.resume(RoomID("r"), token: alice.joined.resumeToken) { events.append($0) }
+        guard case .participantChanged(let info) = events.all.last else {
+            Issue.record("she was not told")
+            return
+        }
+        #expect(info.tracks.map(\.muted) == [true])
+    }
+
     @Test func `tracks that are named anew without an end are told of seldom, and then refused`() async throws {
         let scenario = Scenario()
         let alice = try await scenario.join("alice")

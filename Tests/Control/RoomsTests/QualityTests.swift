@@ -248,7 +248,7 @@ import Testing
         let events = Events()
         _ = await scenario.directory.resume(RoomID("r"), token: alice.joined.resumeToken) { events.append($0) }
         // Of the other one nothing was said.
-        #expect(events.take() == ["wanted q,h"])
+        #expect(events.take() == ["wanted q,h", "changed alice"])
     }
 
     @Test func whatAWorkerSaysOfWantedLayersGoesToThePublisherOnly() async throws {

@@ -110,7 +110,7 @@ package struct FoundLimit: Sendable {
             return "\(Decimal.grouped(Int64(load))) \(unit), \(Decimal.grouped(Int64(people))) participants"
         }
         let broken = self.breaking.map { step in
-            let over = step.report.limits.filter { !$0.isKept }.map(\.text).joined(separator: "; ")
+            let over = step.report.broken.joined(separator: "; ")
             let server = step.report.server.map { "; server \(Limit.text($0.cpu, of: .serverCPU)) of a core" } ?? ""
             return "(\(over)\(server))"
         }

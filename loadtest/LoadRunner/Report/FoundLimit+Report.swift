@@ -87,7 +87,7 @@ extension FoundLimit {
 extension FoundLimit.Step {
     /// One line, for the progress of a search.
     package func text(_ raised: RaisedLoad) -> String {
-        let broken = self.report.limits.filter { !$0.isKept }.map(\.text) + (self.report.endedEarly.map { [$0] } ?? [])
+        let broken = self.report.broken
         let server = self.report.server.map { ", server \(RunReport.percent($0.cpu)) of a core" } ?? ""
         return "\(self.load) \(raised.rawValue): \(([self.outcome.rawValue] + broken).joined(separator: "; "))"
             + "\(server), this client \(RunReport.percent(self.report.client.share)) busy"

@@ -100,6 +100,11 @@ package struct RunReport: Sendable {
 
     package init(scenario: Scenario) { self.scenario = scenario }
 
+    /// Why it did not pass, in words.
+    package var broken: [String] {
+        self.limits.filter { !$0.isKept }.map(\.text) + (self.endedEarly.map { [$0] } ?? [])
+    }
+
     package var passed: Bool { self.endedEarly == nil && self.limits.allSatisfy(\.isKept) }
 
     /// Of what should have come.

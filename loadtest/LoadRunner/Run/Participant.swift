@@ -32,8 +32,10 @@ final class Participant: Sendable {
     @discardableResult
     func leave() async -> Bool {
         var isHeard = false
+        var isDeaf = false
         for connection in self.connections {
             switch connection {
+            case .http(_, _, let peer) where isDeaf: self.loop.close(peer)
             case .http(let client, let session, let peer):
                 // The server first: else it sees the peer's goodbye, and knows the session no more.
                 do {
@@ -41,7 +43,10 @@ final class Participant: Sendable {
                     isHeard = true
                 } catch LoadClientError.refused {
                     isHeard = true
-                } catch {}
+                } catch {
+                    // Each further one would be waited for as long.
+                    isDeaf = true
+                }
                 self.loop.close(peer)
             case .webSocket(let member): if await member.leave() { isHeard = true }
             }

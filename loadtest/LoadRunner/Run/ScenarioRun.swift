@@ -38,13 +38,19 @@ package struct ScenarioRun: Sendable {
         let everybody = Task { await crowd.joinAll() }
         let speaking = self.scenario.speakers.map { speakers in Task { await crowd.speak(speakers) } }
         var endedEarly: String?
+        var hopelessSince: ContinuousClock.Instant?
         while crowd.finishedCount < self.scenario.participants, !Task.isCancelled, endedEarly == nil {
             await self.sample(&timeline, .joining, joining, crowd, until: .now + .seconds(1)) {
                 crowd.finishedCount >= self.scenario.participants
             }
-            endedEarly = self.hopelessness(joining, crowd)
+            if self.isHopeless(crowd) {
+                let since = hopelessSince ?? .now
+                hopelessSince = since
+                // Some that began before these may still succeed.
+                if .now - since > Self.hopelessTime { endedEarly = self.givenUp(crowd) }
+            }
         }
-        endedEarly = endedEarly ?? self.hopelessness(joining, crowd)
+        if endedEarly == nil, self.isHopeless(crowd) { endedEarly = self.givenUp(crowd) }
         if Task.isCancelled || endedEarly != nil { everybody.cancel() }
         await everybody.value
         let joinSeconds = (ContinuousClock.now - began) / .seconds(1)
@@ -79,20 +85,30 @@ package struct ScenarioRun: Sendable {
         report.startedAt = startedAt
         report.serverAddress = self.target.server.description
         // Whoever ends a run early still leaves no sessions behind.
-        let isThere = await Task { await crowd.leaveAll() }.value
-        if !isThere { endedEarly = endedEarly ?? "the server \(self.target.server) was gone at the end of the run" }
+        let isHeard = await Task { await crowd.leaveAll() }.value
+        // A server behind a proxy may be out of reach at the Location that it gives.
+        if endedEarly == nil, !isHeard, await !self.target.isThere() {
+            endedEarly = "the server \(self.target.server) was gone at the end of the run"
+        }
+        if endedEarly == nil, report.streams == 0, self.scenario.receives {
+            endedEarly = "nobody received anything: no m-line got a track"
+        }
         report.endedEarly = endedEarly
         return report
     }
 
     /// So many joins must have failed, and none succeeded, to end a run of more.
     private static let enoughFailures = 20
+    /// And for so long.
+    private static let hopelessTime = Duration.seconds(3)
 
-    /// Why there is no use in going on: wrong addresses and tokens let every join fail.
-    private func hopelessness(_ joining: Joining, _ crowd: Crowd) -> String? {
-        let count = crowd.finishedCount
-        guard crowd.joinedCount == 0, count >= min(Self.enoughFailures, self.scenario.participants) else { return nil }
-        return "given up: the first \(count) joins all failed"
+    /// Whether there is no use in going on: wrong addresses and tokens let every join fail.
+    private func isHopeless(_ crowd: Crowd) -> Bool {
+        crowd.joinedCount == 0 && crowd.finishedCount >= min(Self.enoughFailures, self.scenario.participants)
+    }
+
+    private func givenUp(_ crowd: Crowd) -> String {
+        "given up: \(crowd.finishedCount) joins failed, and none succeeded"
     }
 
     /// Ticks once a second until the time, or until there is nothing to wait for.

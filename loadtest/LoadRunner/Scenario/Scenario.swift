@@ -82,6 +82,13 @@ package struct Scenario: Sendable, Equatable {
         video?.describesFrames ?? (self.transport == .websocket || video?.layers.contains { $0.rid != nil } == true)
     }
 
+    /// Whether anybody is to receive anything.
+    package var receives: Bool {
+        let receivers =
+            self.subscribers + (self.transport == .websocket && self.publishersPerRoom > 1 ? self.publishers : [])
+        return receivers.contains { $0.receives && $0.count > 0 }
+    }
+
     /// Sockets of the clients, and what else a run opens.
     package var openFiles: Int {
         self.sessions * (self.transport == .websocket ? 2 : 1) + ProcessLimits.spareFiles

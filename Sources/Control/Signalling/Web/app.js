@@ -238,7 +238,14 @@ async function toggleScreen() {
             if (track.kind === "video") track.contentHint = "detail";
             track.addEventListener("ended", () => { if (screenPublications.length > 0) quietly(toggleScreen()); });
             const source = track.kind === "video" ? "screen" : "screenAudio";
-            const publication = await room.publish(track, { source, simulcast: false });
+            let publication;
+            try { publication = await room.publish(track, { source, simulcast: false }); } catch (error) {
+                // Who may show a screen and not what it plays shows it in silence.
+                if (source !== "screenAudio" || error.code !== "forbidden") throw error;
+                stream.removeTrack(track);
+                track.stop();
+                continue;
+            }
             published.push(publication);
             if (!isOver()) screenPublications.push(publication);
         }

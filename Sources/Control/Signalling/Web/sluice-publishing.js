@@ -13,6 +13,8 @@ export class Publishing {
     #streams = new Map();
     /** Publications whose mutes are on their way to the server, and how many of each. */
     #mutesUnderWay = new Map();
+    /** Publications whose last mute the server may not have heard. */
+    #unheardMutes = new Set();
 
     async publish(track, options) {
         const { core } = this;
@@ -69,7 +71,9 @@ export class Publishing {
     async #tellMute(publication) {
         const { core } = this;
         const { id, muted } = publication;
-        if (id === null || !core.tell("mute", { trackId: id, muted })) return;
+        if (id === null) return;
+        this.#unheardMutes.add(publication);
+        if (!core.tell("mute", { trackId: id, muted })) return;
         const track = core.room.localParticipant.tracks.get(id);
         if (track) track.muted = muted;
         const underWay = this.#mutesUnderWay;
@@ -84,11 +88,19 @@ export class Publishing {
             const left = underWay.get(publication) - 1;
             if (left > 0) underWay.set(publication, left); else underWay.delete(publication);
         }
+        if (underWay.has(publication)) return;
+        this.#unheardMutes.delete(publication);
         if (track) this.muteTold(track);
     }
 
-    /** After a resumption: the server has what it was last told, which may be older than what is wanted. */
-    repeat() { for (const publication of this.publications) this.#tellMute(publication); }
+    /** After a resumption: what the server may not have heard. The rest is as the server says: somebody else may have muted
+     *  it meanwhile. */
+    repeat() {
+        for (const publication of this.#unheardMutes) {
+            if (this.publications.has(publication)) this.#tellMute(publication);
+            else this.#unheardMutes.delete(publication);
+        }
+    }
 
     find(value) {
         if (value instanceof Publication) return this.publications.has(value) ? value : undefined;
@@ -117,7 +129,7 @@ export class Publishing {
     /** The server's word on an own track: an admin, or the operator, may have muted it. */
     muteTold({ id, muted }) {
         const publication = [...this.publications].find((entry) => entry.id === id);
-        if (!publication || publication.muted === muted || this.#mutesUnderWay.has(publication)) return;
+        if (!publication || publication.muted === muted || this.#unheardMutes.has(publication)) return;
         if (muted) {
             this.#setMuted(publication, true);
             this.core.emit("publicationmuted", { publication });
