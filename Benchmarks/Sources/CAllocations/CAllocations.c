@@ -1,5 +1,7 @@
+#define _GNU_SOURCE
 #include "CAllocations.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -88,3 +90,46 @@ void *__memmove_chk(void *to, const void *from, size_t size, size_t room) {
     if (size > room) abort();
     return memmove(to, from, size);
 }
+
+// References
+
+// Callers of these keep values in registers that C lets a function use (their convention is preserve_most), so nothing but
+// two instructions is done here: count, and go on to Swift's runtime. It may call them itself before anything else of this
+// program runs; `.preinit_array` is before that.
+#if defined(__x86_64__)
+#define COUNTED(name)                                                                                                  \
+    __attribute__((visibility("hidden"), used)) void *real_##name;                                                     \
+    __asm__(".text\n.globl " #name "\n.type " #name ",@function\n" #name ":\n"                                         \
+            "lock incq reference_changes(%rip)\njmp *real_" #name "(%rip)\n.size " #name ", .-" #name "\n")
+
+__attribute__((visibility("hidden"), used)) uint64_t reference_changes;
+
+COUNTED(swift_retain);
+COUNTED(swift_release);
+COUNTED(swift_retain_n);
+COUNTED(swift_release_n);
+COUNTED(swift_bridgeObjectRetain);
+COUNTED(swift_bridgeObjectRelease);
+COUNTED(swift_bridgeObjectRetain_n);
+COUNTED(swift_bridgeObjectRelease_n);
+
+static void find_runtime(void) {
+#define FIND(name) real_##name = dlsym(RTLD_NEXT, #name)
+    FIND(swift_retain);
+    FIND(swift_release);
+    FIND(swift_retain_n);
+    FIND(swift_release_n);
+    FIND(swift_bridgeObjectRetain);
+    FIND(swift_bridgeObjectRelease);
+    FIND(swift_bridgeObjectRetain_n);
+    FIND(swift_bridgeObjectRelease_n);
+}
+
+__attribute__((section(".preinit_array"), used)) static void (*const find_runtime_first)(void) = find_runtime;
+
+bool counts_references(void) { return true; }
+uint64_t reference_change_count(void) { return __atomic_load_n(&reference_changes, __ATOMIC_RELAXED); }
+#else
+bool counts_references(void) { return false; }
+uint64_t reference_change_count(void) { return 0; }
+#endif

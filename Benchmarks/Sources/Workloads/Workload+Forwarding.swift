@@ -12,7 +12,14 @@ extension Workload {
     static func forwarding(_ subscribers: Int) -> [Workload] {
         Stream.allCases.compactMap { stream in
             guard let room = ForwardingRoom(stream, subscribers: subscribers) else { return nil }
-            return Workload("Forward to \(subscribers), \(stream.rawValue)", repetitions: 160) { room.run($0) }
+            // The publisher of each packet; for each batch its buffers, and the sink that stands for the kernel, which takes
+            // a batch of video in four parts.
+            let ofBatch = 2.0 + 2 * (stream.isVideo ? 4 : 1)
+            return Workload(
+                "Forward to \(subscribers), \(stream.rawValue)",
+                harnessReferences: 2 + ofBatch / Double(room.batchSize),
+                repetitions: 160
+            ) { room.run($0) }
         }
     }
 
@@ -57,6 +64,7 @@ extension Workload {
         private let batch: [[UInt8]]
         private let buffers: [Buffer]
         private var sequence = 0
+        var batchSize: Int { self.batch.count }
 
         init?(_ stream: Stream, subscribers: Int) {
             guard var harness = RouterHarness() else { return nil }

@@ -4,13 +4,22 @@ package struct Workload {
     package let name: String
     /// The packet path: it must neither allocate nor copy more than a packet at once.
     package let isAllocationFree: Bool
+    /// Retains and releases of what drives it, for each time that it is done.
+    package let harnessReferences: Double
     /// How often to do it for one measurement, so that one takes milliseconds.
     package let repetitions: Int
     /// Does it so many times.
     package let run: (Int) -> Void
 
-    init(_ name: String, allocates: Bool = false, repetitions: Int = 10_000, run: @escaping (Int) -> Void) {
+    init(
+        _ name: String,
+        allocates: Bool = false,
+        harnessReferences: Double = 0,
+        repetitions: Int = 10_000,
+        run: @escaping (Int) -> Void
+    ) {
         self.name = name
+        self.harnessReferences = harnessReferences
         self.isAllocationFree = !allocates
         self.repetitions = repetitions
         self.run = run
