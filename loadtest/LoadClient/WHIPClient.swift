@@ -53,9 +53,7 @@ package struct WHIPClient: Sendable {
     }
 
     private func request(_ method: HTTPRequest.Method, _ path: String) -> HTTPRequest {
-        var request = HTTPRequest(method: method, scheme: nil, authority: nil, path: path)
-        if let token { request.headerFields[.authorization] = "Bearer \(token)" }
-        return request
+        HTTPRequest(method: method, scheme: nil, authority: nil, path: path)
     }
 
     private func send(
@@ -63,8 +61,19 @@ package struct WHIPClient: Sendable {
         body: String,
         to server: ServerAddress
     ) async throws -> HTTPExchange.Answer {
-        try await HTTPExchange.send(request, body: body, to: server, acceptsAnyCertificate: self.acceptsAnyCertificate)
+        var request = request
+        if let token, self.trusts(server) { request.headerFields[.authorization] = "Bearer \(token)" }
+        return try await HTTPExchange.send(
+            request,
+            body: body,
+            to: server,
+            acceptsAnyCertificate: self.acceptsAnyCertificate
+        )
     }
+
+    /// Whether a server that this one has sent us to gets the token: where it can be read on the way only if it could
+    /// before.
+    package func trusts(_ server: ServerAddress) -> Bool { server.isSecure || !self.server.isSecure }
 
     /// Where a request goes.
     package struct Place: Sendable, Equatable {

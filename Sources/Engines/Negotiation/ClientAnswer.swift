@@ -53,7 +53,7 @@ extension ClientOffer {
         let setup = carrier.first(SDPAttribute.Setup.self) ?? answer.first(SDPAttribute.Setup.self)
         guard setup != .active else {
             throw .unsupported(
-                "the answer has a=setup:active: server and client would both wait for the DTLS handshake"
+                "the answer has a=setup:active: server and client would both begin the DTLS handshake"
             )
         }
         return ClientAnswer(

@@ -30,4 +30,13 @@ import Testing
         let place = WHIPClient.Place(server: try #require(ServerAddress("http://127.0.0.1:8080")), path: "/whip/room")
         #expect(place.resolving(location) == nil)
     }
+
+    @Test(arguments: [
+        ("https://a.example", "https://b.example", true), ("https://a.example", "http://a.example", false),
+        ("http://a.example", "http://b.example", true), ("http://a.example", "https://a.example", true),
+    ])
+    func `a token that went over TLS goes nowhere without`(_ first: String, _ next: String, _ isTrusted: Bool) throws {
+        let client = WHIPClient(server: try #require(ServerAddress(first)), token: "t")
+        #expect(client.trusts(try #require(ServerAddress(next))) == isTrusted)
+    }
 }

@@ -82,8 +82,10 @@ export class Publishing {
             // A mute has no reply, but the server answers in order: what it says of the track before the answer to this may
             // be older than the wish. A click that follows another at once would count as somebody else's otherwise.
             await core.request("stats", {});
-        } catch {
-            return; // The connection is lost, or about to be given up.
+        } catch (error) {
+            // The connection is lost, or about to be given up. A refusal is an answer too, by a server that refuses all for
+            // a while: then its word counts, as the mute may have been refused with it.
+            if (["connectionLost", "timeout", "closed"].includes(error.code)) return;
         } finally {
             const left = underWay.get(publication) - 1;
             if (left > 0) underWay.set(publication, left); else underWay.delete(publication);
@@ -121,6 +123,8 @@ export class Publishing {
         const publication = mine.find((entry) => mid !== undefined && entry.mid === mid)
             ?? mine.find((entry) => mid === undefined && entry.id === null && entry.source === track.source);
         if (!publication) return;
+        // Of a track that was there before: nobody waits for the server's word on that.
+        if (publication.id !== track.id) this.#unheardMutes.delete(publication);
         publication.id = track.id;
         if (publication.muted) this.#tellMute(publication);
         else this.muteTold(track);
