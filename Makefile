@@ -5,8 +5,9 @@
 # make format swift-format in place
 # make bench  benchmarks
 # make floor  the server's hot path against the least that C can do; on an idle machine: docs/performance.md
+# make scaling  whether two media workers forward twice what one does; on an idle machine: docs/performance.md
 # make sim    congestion control in simulated networks, against other systems: docs/congestion-results.md
-.PHONY: run build test lint format fuzz bench floor sim build-dependencies test-dependencies
+.PHONY: run build test lint format fuzz bench floor scaling sim build-dependencies test-dependencies
 SHELL := /bin/bash
 SECONDS ?= 60
 
@@ -30,6 +31,9 @@ bench: build-dependencies
 
 floor: build-dependencies
 	Benchmarks/floor.sh
+
+scaling: build-dependencies
+	Benchmarks/scaling.sh
 
 sim: build-dependencies
 	swift run -c release simulation --output docs/congestion-results.md

@@ -74,12 +74,21 @@ let package = Package(
             dependencies: ["Workloads", "CMeasured"],
             swiftSettings: settings
         ),
+        library(
+            "LoopbackPeers",
+            [
+                "Basics", "CTraffic", "CongestionControl", "DTLS", "ICE", "MediaControl", "MediaPlane", "Negotiation",
+                "PeerSession", "RouterHarness",
+            ]
+        ),
         .executableTarget(
             name: "FloorComparison",
-            dependencies: [
-                "Basics", "CTraffic", "CongestionControl", "DTLS", "ICE", "MediaControl", "MediaPlane", "Negotiation",
-                "PeerSession", "RouterHarness", "SRTP",
-            ],
+            dependencies: ["Basics", "CTraffic", "LoopbackPeers", "SRTP"],
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "WorkerScaling",
+            dependencies: ["CTraffic", "LoopbackPeers"],
             swiftSettings: settings
         ),
         .executableTarget(

@@ -26,11 +26,13 @@
 #define UDP_GRO 104
 #endif
 
-int ct_run_on(int core) {
+int ct_run_on(int core) { return ct_run_thread_on(0, core); }
+
+int ct_run_thread_on(int thread, int core) {
     cpu_set_t set;
     CPU_ZERO(&set);
     CPU_SET(core, &set);
-    return sched_setaffinity(0, sizeof set, &set) ? errno : 0;
+    return sched_setaffinity(thread, sizeof set, &set) ? errno : 0;
 }
 
 // Sockets
@@ -56,6 +58,11 @@ int ct_socket(uint16_t *port) {
     }
     *port = ntohs(address.sin_port);
     return fd;
+}
+
+int ct_shrink(int fd) {
+    int room = 0;
+    return setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room) ? errno : 0;
 }
 
 int ct_send(int fd, uint16_t port, const uint8_t *bytes, int length) {
@@ -166,13 +173,14 @@ int ct_thread_named(const char *name) {
     DIR *directory = opendir("/proc/self/task");
     if (!directory) return 0;
     int found = 0;
-    for (struct dirent *entry; !found && (entry = readdir(directory));) {
+    for (struct dirent *entry; (entry = readdir(directory));) {
         char path[300], line[32] = "";
         snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
         FILE *file = fopen(path, "r");
         if (!file) continue;
         if (fgets(line, sizeof line, file)) line[strcspn(line, "\n")] = 0;
-        if (strcmp(line, name) == 0) found = atoi(entry->d_name);
+        int thread = atoi(entry->d_name);
+        if (strcmp(line, name) == 0 && thread > found) found = thread;
         fclose(file);
     }
     closedir(directory);

@@ -1,6 +1,7 @@
 import Basics
 import CTraffic
 import Glibc
+import LoopbackPeers
 import SRTP
 
 /// The C program, as a process of its own on core 0.
@@ -63,22 +64,4 @@ final class Floor: Forwarder {
             into: buffer
         )
     }
-}
-
-/// A socket that lives as long as the process.
-struct LoopbackSocket {
-    let descriptor: CInt
-    let port: UInt16
-
-    init() throws {
-        var port: UInt16 = 0
-        self.descriptor = ct_socket(&port)
-        guard self.descriptor >= 0 else { throw Failure("no socket: errno \(-self.descriptor)") }
-        self.port = port
-    }
-}
-
-struct Failure: Error, CustomStringConvertible {
-    let description: String
-    init(_ description: String) { self.description = description }
 }

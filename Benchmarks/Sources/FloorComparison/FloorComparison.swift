@@ -1,5 +1,6 @@
 import CTraffic
 import Glibc
+import LoopbackPeers
 
 /// The server's hot path against the floor: the same packets through both in turn, CPU for each forwarded packet.
 ///
@@ -44,7 +45,7 @@ enum FloorComparison {
         rounds: Int
     ) async throws -> Double {
         let floor = try Floor(scenario, program: program, cipher: cipher)
-        let server = try await Server(scenario, cipher: cipher)
+        let server = try await MeasuredServer(scenario, cipher: cipher)
         let traffic = [Traffic(scenario, through: floor), Traffic(scenario, through: server)]
         // Once through everything that is made on first use.
         for traffic in traffic { _ = traffic.run(packets: scenario.packets / 4) }

@@ -1,4 +1,5 @@
 import CTraffic
+import LoopbackPeers
 
 /// What a round of traffic through a forwarder gave.
 struct RoundResult {

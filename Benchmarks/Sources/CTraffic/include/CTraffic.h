@@ -4,9 +4,13 @@
 
 /// Runs the calling thread, and what it starts, on one core only. Returns 0 or an errno.
 int ct_run_on(int core);
+/// Runs another thread of this process on one core only. Returns 0 or an errno.
+int ct_run_thread_on(int thread, int core);
 
 /// A bound socket on 127.0.0.1; its port in `port`. Returns a negative errno when there is none.
 int ct_socket(uint16_t *port);
+/// Leaves it room for a packet or two, so that what comes unread is dropped at once. Returns 0 or an errno.
+int ct_shrink(int fd);
 /// Sends one datagram. Returns whether the kernel took it.
 int ct_send(int fd, uint16_t port, const uint8_t *bytes, int length);
 /// Sends `count` datagrams of `length` bytes, which lie `stride` apart, as one message (UDP_SEGMENT).
@@ -31,7 +35,7 @@ typedef struct {
 /// Reads everything that has come, waiting up to `timeout_milliseconds` for the first.
 void ct_sinks_drain(ct_sinks *sinks, int timeout_milliseconds, ct_counts *counts);
 
-/// The identifier of this process's thread with this name; 0 when there is none.
+/// The identifier of this process's newest thread with this name; 0 when there is none.
 int ct_thread_named(const char *name);
 /// CPU time of a thread so far in nanoseconds, user and system; of a process with one thread, that of the process.
 int64_t ct_cpu_nanoseconds(int thread);

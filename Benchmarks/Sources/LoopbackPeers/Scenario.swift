@@ -1,22 +1,21 @@
-import Basics
+package import Basics
 
 /// What is published to whom.
-struct Scenario {
-    let name: String
-    let kind: MediaKind
-    let publishers: Int
-    let subscribers: Int
+package struct Scenario {
+    package var name: String { "\(self.kind), \(self.publishers) to \(self.subscribers), \(self.byteCount) B" }
+    package let kind: MediaKind
+    package let publishers: Int
+    package let subscribers: Int
     /// Of a packet before it is sealed.
-    let byteCount: Int
+    package let byteCount: Int
     /// Packets of one publisher that leave together: a frame of video.
-    let burst: Int
+    package let burst: Int
     /// Packets that may be on their way at a time: the forwarder always finds some.
-    let window: Int
+    package var window: Int
     /// Packets to measure in one round, of all publishers.
-    let packets: Int
+    package let packets: Int
 
-    static let video = Scenario(
-        name: "video, 1 to 200, 1,100 B",
+    package static let video = Scenario(
         kind: .video,
         publishers: 1,
         subscribers: 200,
@@ -25,8 +24,7 @@ struct Scenario {
         window: 32,
         packets: 1_600
     )
-    static let audio = Scenario(
-        name: "audio, 10 to 300, 160 B",
+    package static let audio = Scenario(
         kind: .audio,
         publishers: 10,
         subscribers: 300,
@@ -37,7 +35,7 @@ struct Scenario {
     )
 
     /// A publisher's packet: of video, frames of `burst` packets.
-    func packet(publisher: Int, ssrc: UInt32, index: Int) -> [UInt8] {
+    package func packet(publisher: Int, ssrc: UInt32, index: Int) -> [UInt8] {
         let frame = index / self.burst
         let place = index % self.burst
         let isVideo = self.kind == .video
@@ -56,7 +54,7 @@ struct Scenario {
         return packet + [UInt8](repeating: 0x5A, count: max(0, self.byteCount - packet.count))
     }
 
-    static let headerLength = 28
+    package static let headerLength = 28
     /// Nobody answers requests for key frames here, so they come by themselves.
     private static let keyFrameInterval = 32
 
