@@ -3,9 +3,13 @@ import asyncio
 import json
 import signal
 import socket
+import sys
 from pathlib import Path
 
 from harness import Skipped, scenario
+
+WITHOUT_CALLS = Path(__file__).with_name("without_calls.py")
+EPOLL_PWAIT2 = "441"
 
 
 def command(run, server, *arguments):
@@ -100,3 +104,14 @@ async def load_in_vain(run):
         found = report(run)
         assert status == 1 and "given up" in found["endedEarly"], found["endedEarly"]
         run.fact(f"{transport}: {found['failures'][0]}")
+
+
+@scenario("a server that is refused epoll_pwait2, as in older containers, forwards like any other")
+async def load_without_call(run):
+    server = await run.server(prefix=[sys.executable, WITHOUT_CALLS, EPOLL_PWAIT2])
+    process = await start(run, *command(run, server, "--subscribers", "5", "--duration", "4"))
+    status = await end(process, 60)
+    found = report(run)
+    assert status == 0 and found["passed"], f"exit {status}: {found['limits']} {found['failures']}"
+    assert found["silentStreams"] == found["total"]["packetsLost"] == 0, found["total"]
+    run.fact(f"p99 {found['total']['latencyMilliseconds']['p99']:.1f} ms, {found['server']}")

@@ -49,13 +49,15 @@ def own_address():
 
 
 class Server:
-    """`async with Server(binary, log) as server`. `media_host`: where it waits for media, by default loopback."""
+    """`async with Server(binary, log) as server`. `media_host`: where it waits for media, by default loopback; `prefix`:
+    a command that becomes the server."""
 
-    def __init__(self, binary, log, media_host=None, arguments=()):
+    def __init__(self, binary, log, media_host=None, arguments=(), prefix=()):
         self.binary = binary
         self.log = Path(log)
         self.media_host = media_host
         self.arguments = list(arguments)
+        self.prefix = list(prefix)
         self.was_killed = False
         #: It ended, and nobody had told it to.
         self.died = False
@@ -74,7 +76,7 @@ class Server:
         """On the same ports as the last time."""
         self.was_killed = False
         command = [
-            self.binary, "serve", "--dev", "--http-port", str(self.http_port), "--admin-port", str(self.admin_port),
+            *self.prefix, self.binary, "serve", "--dev", "--http-port", str(self.http_port), "--admin-port", str(self.admin_port),
             "--media-port", str(self.media_port), "--media-workers", str(self.workers),
         ]
         if self.media_host:
