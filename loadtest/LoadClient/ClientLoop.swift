@@ -12,6 +12,7 @@ package final class ClientLoop: Sendable {
     private enum Command: Sendable {
         case add(PeerID, PeerPlan, CheckedContinuation<PeerOffer, any Error>)
         case start(PeerID, answer: String, CheckedContinuation<Void, any Error>)
+        case beginToLeave(PeerID)
         case close(PeerID)
         case setSilent(PeerID, Bool)
         case setState(PeerID, mid: String, StreamReport.State)
@@ -71,6 +72,9 @@ package final class ClientLoop: Sendable {
         try await withCheckedThrowingContinuation { self.post(.start(id, answer: answer, $0)) }
     }
 
+    /// The peer goes: what the server does with its session from now on is no fault of the server.
+    package func beginToLeave(_ id: PeerID) { self.post(.beginToLeave(id)) }
+
     package func close(_ id: PeerID) { self.post(.close(id)) }
 
     /// Whether a publisher of audio is silent, as DTX sends silence.
@@ -119,6 +123,7 @@ package final class ClientLoop: Sendable {
                         do { continuation.resume(returning: try self.state.start(id, answer: answer)) } catch {
                             continuation.resume(throwing: error)
                         }
+                    case .beginToLeave(let id): self.state.beginToLeave(id)
                     case .close(let id): self.state.close(id)
                     case .setSilent(let id, let isSilent): self.state.setSilent(id, isSilent)
                     case .setState(let id, let mid, let state): self.state.setState(id, mid: mid, state)

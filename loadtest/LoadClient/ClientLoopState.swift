@@ -144,6 +144,8 @@ struct ClientLoopState: ~Copyable {
         _ = cl_close(peer.descriptor)
     }
 
+    func beginToLeave(_ id: PeerID) { self.peers[id]?.beginToLeave(at: Self.now()) }
+
     mutating func closeAll() {
         for id in Array(self.peers.keys) { self.close(id) }
     }

@@ -45,6 +45,8 @@ final class HeadlessPeer {
     private var states: [String: StreamReport.State] = [:]
     /// Datagrams that found the socket's buffer full.
     var overflownDatagrams: UInt64 = 0
+    /// As it was when this client began to leave: the server may end the session at once then.
+    private var lastReport: PeerReport?
     private let certificate: DTLSCertificate
     let startedAt: Instant
 
@@ -104,6 +106,7 @@ final class HeadlessPeer {
     func start(answer text: String, at now: Instant) throws(NegotiationError) {
         let answer = try self.offer.read(answer: text)
         self.answer = answer
+        self.report.isAnswered = true
         let refused = answer.session.sections.filter { section in
             section.direction == .inactive
                 && self.offer.sections.contains { $0.mid == section.mid && $0.direction != .inactive }
@@ -140,7 +143,7 @@ final class HeadlessPeer {
     }
 
     private func expect(_ section: NegotiatedSection) {
-        let asksAgain = section.codecs.contains { $0.feedback.contains(.nack) }
+        let asksAgain = self.tells != .none && section.codecs.contains { $0.feedback.contains(.nack) }
         for remote in section.remoteSSRCs {
             var report = StreamReport(mid: section.mid, kind: section.kind)
             report.state = self.states[section.mid] ?? self.initialState
@@ -154,10 +157,18 @@ final class HeadlessPeer {
         }
     }
 
+    /// What happens from now on is our own doing.
+    func beginToLeave(at now: Instant) {
+        guard self.lastReport == nil else { return }
+        var report = self.currentReport(at: now)
+        report.hasLeft = true
+        self.lastReport = report
+    }
+
     func close(at now: Instant, into egress: inout LoopEgress) {
+        self.beginToLeave(at: now)
         // The goodbye does not wait for the link, which is gone before it would be through.
         self.link = nil
-        self.report.hasLeft = true
         self.session?.close(at: now)
         self.drain(at: now, into: &egress)
     }
@@ -175,7 +186,9 @@ final class HeadlessPeer {
     }
 
     func currentReport(at now: Instant) -> PeerReport {
+        if let lastReport { return lastReport }
         var report = self.report
+        report.age = now - self.startedAt
         let connected = self.isConnected ? self.connectedAt : nil
         report.streams = self.streams.values
             .map { $0.currentReport(at: now, connected: connected) }
@@ -187,7 +200,7 @@ final class HeadlessPeer {
     func add(to totals: inout LoadTotals, at now: Instant) {
         totals.peers += 1
         if self.isConnected { totals.connected += 1 }
-        if self.report.end != nil, !self.report.hasLeft { totals.failed += 1 }
+        if (self.lastReport ?? self.report).end != nil { totals.failed += 1 }
         totals.packetsDuplicated += self.report.packetsDuplicated
         totals.packetsUnreadable += self.report.packetsUnreadable
         totals.packetsSent += self.report.packetsSent

@@ -142,6 +142,9 @@ final class InboundStream {
 
     /// That did not come by themselves: RTCP counts one that was sent again as it was as received.
     var lostCount: Int64 { self.reception.lostCount + self.repeatedCount }
-    var abandonedCount: UInt64 { self.nacks.abandonedCount }
+    /// Who asks for nothing gets nothing again: all that was lost is.
+    var abandonedCount: UInt64 {
+        self.asksAgain ? self.nacks.abandonedCount : UInt64(max(0, self.lostCount))
+    }
     func isAlive(at now: Instant) -> Bool { self.lastArrival.map { now - $0 < .seconds(1) } ?? false }
 }

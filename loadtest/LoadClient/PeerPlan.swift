@@ -74,6 +74,18 @@ package enum LoadClientError: Error, Equatable {
 }
 
 extension LoadClientError: CustomStringConvertible {
+    private static let rateHint =
+        "the server bounds joins: lower the join rate, or raise that bound (Sluice: limits.joinsPerSecondPerAddress)"
+
+    /// The server would not have it now, whatever it could do.
+    package var isRateLimit: Bool {
+        switch self {
+        case .refused(let status, _): status == 429
+        case .signalling(let code, _): code == "rateLimited"
+        default: false
+        }
+    }
+
     package var description: String {
         switch self {
         case .noSocket(let errno):
@@ -84,8 +96,10 @@ extension LoadClientError: CustomStringConvertible {
         case .noEncoder: "libopus has no memory"
         case .badAnswer(let text): "the answer cannot be used: \(text)"
         case .noSuchPeer: "the peer is gone"
+        case .refused(429, let body): "HTTP 429: \(body); \(Self.rateHint)"
         case .refused(let status, let body): "HTTP \(status): \(body)"
         case .connectionFailed(let text): "no connection: \(text)"
+        case .signalling("rateLimited", let message): "rateLimited: \(message); \(Self.rateHint)"
         case .signalling(let code, let message): "\(code): \(message)"
         case .timedOut(let what): "no answer in time: \(what)"
         }

@@ -21,8 +21,12 @@ package struct PeerReport: Sendable, Equatable {
     package var rejectedSections: [String] = []
     /// Of `PeerPlan`.
     package var group = 0
-    /// Closed by us.
+    /// Closed by us. All else is then as it was before that.
     package var hasLeft = false
+    /// The server answered its offer.
+    package var isAnswered = false
+    /// From the making of the peer to this report, or until it left.
+    package var age = Nanoseconds.zero
     package var streams: [StreamReport] = []
     /// That came twice, or so late that the replay window had passed (RFC 3711 §3.3.2).
     package var packetsDuplicated: UInt64 = 0

@@ -49,6 +49,9 @@ struct ServerOptions: ParsableArguments {
             metrics = ServerAddress(self.metrics)
             if metrics == nil { throw UsageError("--metrics '\(self.metrics)' is no HTTP address; or none") }
         }
+        if let process, await ServerFigures.process(process).read(received: 0) == nil {
+            throw UsageError("--process \(process): there is no such process on this machine")
+        }
         var target = RunTarget(server: server, metrics: metrics, bind: bind)
         target.process = self.process
         target.readsMerged = self.readsMerged
@@ -183,6 +186,11 @@ struct SearchOptions: ParsableArguments {
 
     func raised(for scenario: Scenario) throws -> RaisedLoad {
         guard let raise else { return .natural(for: scenario) }
+        if raise == RaisedLoad.subscribers.rawValue, scenario.subscribers.isEmpty {
+            throw UsageError(
+                "--raise subscribers: '\(scenario.name)' has none; add --subscribers, or raise publishers or rooms"
+            )
+        }
         guard let raised = RaisedLoad(rawValue: raise) else {
             throw UsageError(
                 "--raise '\(raise)' is none of: \(RaisedLoad.allCases.map(\.rawValue).joined(separator: ", "))"

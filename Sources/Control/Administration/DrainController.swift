@@ -36,9 +36,27 @@ package final class DrainController: Sendable {
         return await self.directory.drainDeadline ?? 0
     }
 
-    /// Begins, and returns when nobody is left or the time is over. Returns whether everybody had gone.
+    /// Begins, and ends the rooms that are left when the time is over: nobody waits for it. Returns the deadline.
+    package func beginAlone() async -> Int64 {
+        let isFirst = !self.isDraining
+        let deadline = await self.begin()
+        if isFirst {
+            Task {
+                if await !self.drain() { await self.directory.stop() }
+            }
+        }
+        return deadline
+    }
+
+    /// Begins, and returns when nobody is left or the time is over, which the first to begin has set. Returns whether
+    /// everybody had gone.
     package func drain(clock: some Clock<Duration> = ContinuousClock()) async -> Bool {
-        let end = clock.now.advanced(by: self.timeout)
+        var time = self.timeout
+        if self.isDraining {
+            let deadline = await self.directory.drainDeadline ?? 0
+            time = min(time, .seconds(max(0, deadline - self.secondsSince1970())))
+        }
+        let end = clock.now.advanced(by: time)
         await self.begin()
         self.logger.notice("draining", metadata: ["timeout": "\(self.timeout)"])
         while true {

@@ -273,7 +273,9 @@ extension Negotiator {
         canSubscribe: Bool
     ) -> NegotiatedSection.Direction {
         switch media.direction ?? offer.direction ?? .sendReceive {
-        case .sendReceive, .sendOnly: canPublish ? .receive : .inactive
+        // Who may only watch and offers both, as a transceiver does by default, is sent to.
+        case .sendReceive: canPublish ? .receive : canSubscribe ? .send : .inactive
+        case .sendOnly: canPublish ? .receive : .inactive
         case .receiveOnly: canSubscribe ? .send : .inactive
         case .inactive: .inactive
         }

@@ -62,8 +62,11 @@ struct OfferPlan {
     /// What an m-line carries; `nil` for data channels, unknown media and unknown transports, which are rejected.
     func kind(of media: MediaDescription) -> MediaKind? {
         switch media.transport {
-        // The m-line names UDP or TCP by its default candidate only; old clients leave out DTLS as well.
-        case "UDP/TLS/RTP/SAVPF", "TCP/TLS/RTP/SAVPF", "TCP/DTLS/RTP/SAVPF", "RTP/SAVPF":
+        // The m-line names UDP or TCP by its default candidate only; old clients leave out DTLS as well, and some the F of
+        // the feedback that they offer all the same. The fingerprint says what it is (RFC 8829 §5.1.2).
+        case "UDP/TLS/RTP/SAVPF", "TCP/TLS/RTP/SAVPF", "TCP/DTLS/RTP/SAVPF", "RTP/SAVPF", "RTP/AVPF",
+            "UDP/TLS/RTP/SAVP",
+            "TCP/TLS/RTP/SAVP", "TCP/DTLS/RTP/SAVP", "RTP/SAVP", "RTP/AVP":
             MediaKind.allCases.first { $0.name == media.media }
         default: nil
         }

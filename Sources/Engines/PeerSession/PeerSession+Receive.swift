@@ -26,6 +26,7 @@ extension PeerSession {
             return received
         case .dtls:
             guard self.isValidated(source) else { return .dropped(.unknownSource) }
+            guard bytes.byteCount <= Self.largestHandshakeDatagram else { return .dropped(.malformed) }
             // Renegotiation is refused, so this starts another association: of a client that restarted on the same port,
             // or of a stranger. An answer from the finished one would only confuse the former (RFC 6347 §4.2.8).
             guard !self.isConnected || !Self.isClientHello(bytes) else { return .dropped(.malformed) }

@@ -79,6 +79,8 @@ package struct PeerSession: ~Copyable {
     var isHandshakeOut = false
     var handshakeBacklog: [[UInt8]] = []
     static let largestHandshakeBacklog = 16
+    /// A flight with a chain of certificates in one datagram; what is larger no peer of ours sends (ATTACKS A-07).
+    static let largestHandshakeDatagram = 4_096
     let certificate: DTLSCertificate
     let fingerprints: [DTLSFingerprint]
     let srtpLibrary: SRTPLibrary

@@ -33,7 +33,9 @@ struct AddressTable: ~Copyable {
 
     private func firstIndex(_ address: TransportAddress) -> Int {
         var hash = (address.low ^ UInt64(address.port) << 48 ^ UInt64(address.scope)) &* self.key
-        hash = (hash ^ hash >> 29 ^ address.high) &* 0xBF58_476D_1CE4_E5B9
+        hash = (hash ^ hash >> 29 ^ address.high) &* self.key
+        // All bits of a product depend on the low ones only: what differs in the high ones comes down in between.
+        hash = (hash ^ hash >> 32) &* 0xBF58_476D_1CE4_E5B9
         hash ^= hash >> 32
         return Int(truncatingIfNeeded: hash & UInt64(self.slots.count - 1))
     }

@@ -39,7 +39,7 @@ extension MediaRouter {
     // MARK: What comes back
 
     /// That one datagram may bring: each is a turn of the estimator, and clients send one at a time.
-    static let mostTransportFeedback = 16
+    static let mostFeedback = 16
 
     mutating func receiveTransportFeedback(
         _ view: borrowing RTCPPacketView,

@@ -14,30 +14,31 @@ extension MediaRouter {
         }
         // Of one datagram, however many NACKs it has.
         var budget = Self.largestNACK
-        var transportFeedbackCount = 0
+        var feedbackCount = 0
+        var lookups = Self.mostLookups
         while let view = compound.next() {
             switch view.kind {
             case .senderReport, .receiverReport: unsafe self.receiveReport(view, session: session, at: now)
             case .nack: unsafe self.receiveNACK(view, session: session, budget: &budget, at: now)
             case .pictureLossIndication:
                 // About a stream that this peer is sent: it cannot ask on behalf of others (ATTACKS A-54).
-                guard let media = view.mediaSSRC, let leg = unsafe self.leg(media, of: session) else { continue }
+                lookups -= 1
+                guard lookups >= 0, let media = view.mediaSSRC, let leg = unsafe self.leg(media, of: session) else {
+                    continue
+                }
                 unsafe leg.pointee.pliCount &+= 1
                 let passed = unsafe self.requestKeyFrame(for: leg, at: now)
                 if passed { self.counters.pictureLossForwarded &+= 1 } else { self.counters.pictureLossThrottled &+= 1 }
-            case .fullIntraRequest: unsafe self.receiveFullIntraRequest(view, session: session, at: now)
+            case .fullIntraRequest:
+                unsafe self.receiveFullIntraRequest(view, session: session, lookups: &lookups, at: now)
             case .goodbye: unsafe self.receiveGoodbye(view, session: session)
-            case .transportFeedback:
-                transportFeedbackCount += 1
-                guard transportFeedbackCount <= Self.mostTransportFeedback else {
+            case .transportFeedback, .congestionControlFeedback, .receiverEstimatedMaximumBitrate:
+                feedbackCount += 1
+                guard feedbackCount <= Self.mostFeedback else {
                     self.counters.droppedInMalformed &+= 1
                     continue
                 }
-                unsafe self.receiveTransportFeedback(view, session: session, at: now)
-            case .congestionControlFeedback:
-                unsafe self.receiveCongestionControlFeedback(view, session: session, at: now)
-            case .receiverEstimatedMaximumBitrate:
-                unsafe self.receiveEstimate(view, session: session, at: now)
+                unsafe self.receiveBandwidthFeedback(view, session: session, at: now)
             case .extendedReport:
                 guard let time = view.receiverReferenceTime, let receiver = view.senderSSRC else { continue }
                 unsafe session.pointee.referenceTime = ReceiverReferenceTime(
@@ -48,6 +49,22 @@ extension MediaRouter {
             case .malformed: self.counters.droppedInMalformed &+= 1
             case .sourceDescription, .other: break
             }
+        }
+    }
+
+    /// Of a datagram: streams that are looked for because a picture of them is wanted. A subscriber with more gets the
+    /// rest by its next datagram.
+    private static let mostLookups = 64
+
+    private mutating func receiveBandwidthFeedback(
+        _ view: borrowing RTCPPacketView,
+        session: SessionPointer,
+        at now: Instant
+    ) {
+        switch view.kind {
+        case .transportFeedback: unsafe self.receiveTransportFeedback(view, session: session, at: now)
+        case .congestionControlFeedback: unsafe self.receiveCongestionControlFeedback(view, session: session, at: now)
+        default: unsafe self.receiveEstimate(view, session: session, at: now)
         }
     }
 
@@ -103,9 +120,12 @@ extension MediaRouter {
     private mutating func receiveFullIntraRequest(
         _ view: borrowing RTCPPacketView,
         session: SessionPointer,
+        lookups: inout Int,
         at now: Instant
     ) {
         for index in 0..<view.fullIntraRequestCount {
+            lookups -= 1
+            guard lookups >= 0 else { return }
             guard let entry = view.fullIntraRequest(at: index), let leg = unsafe self.leg(entry.ssrc, of: session)
             else {
                 continue

@@ -187,10 +187,10 @@ package enum ConfigurationKeys {
         ConfigurationKey(
             "limits.joinsPerSecondPerAddress",
             \.limits.joinsPerSecondPerAddress,
-            .integer(1...1_000_000),
-            default: ["100"],
+            .integer(0...1_000_000),
+            default: ["1000"],
             isReloadable: true,
-            "joins that one address may make in a second"
+            "joins that one address may make in a second; 0 = any number"
         ),
         ConfigurationKey(
             "limits.messageBytes",

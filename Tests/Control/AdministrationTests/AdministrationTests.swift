@@ -246,6 +246,23 @@ import Testing
         #expect(await !drain.drain())
     }
 
+    @Test func `a drain that nobody waits for ends the rooms all the same, and at the time that was told`() async throws
+    {
+        let directory = RoomDirectory(workers: OneWorker(worker: RecordingWorker()), logger: Server.logger)
+        _ = try await directory.join(RoomID("r"), JoinRequest(kind: .websocket, identity: "alice")) { _ in true }
+        let drain = DrainController(
+            directory: directory,
+            timeout: .zero,
+            secondsSince1970: { 100 },
+            logger: Server.logger
+        )
+        #expect(await drain.beginAlone() == 100)
+        // A stop that comes later does not wait anew.
+        _ = await drain.drain()
+        for _ in 0..<500 where await !directory.all.isEmpty { try await Task.sleep(for: .milliseconds(10)) }
+        #expect(await directory.all.isEmpty)
+    }
+
     @Test func aPortInUseIsSaidSo() async throws {
         try await Server.run { server in
             let second = AdministrationServer(

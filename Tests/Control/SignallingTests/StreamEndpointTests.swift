@@ -81,6 +81,15 @@ import Testing
             #expect(restart.status == 200)
             #expect(restart.headers["content-type"] == Self.fragment)
             #expect(restart.headers["etag"] != nil && restart.headers["etag"] != tag)
+            // As the example of RFC 9725 has it.
+            let quoted = try await HTTPReply.request(
+                "PATCH",
+                location,
+                port: server.port,
+                headers: ["Content-Type": Self.fragment, "If-Match": "\"*\""],
+                body: Self.trickle("wxyz", "76543210fedcba9876543210")
+            )
+            #expect(quoted.status < 300, "\(quoted.status)")
             let session = try #require(server.worker.sessions.first)
             let configuration = try #require(server.worker.configuration(of: session))
             #expect(restart.body.contains("a=ice-ufrag:\(configuration.localUsernameFragment)"))

@@ -137,6 +137,23 @@ import Testing
         }
     }
 
+    @Test func `who expects 100 before its body is told to go on, and answered once`() async throws {
+        try await TestServer.run { server in
+            try await RawConnection.open(port: server.port) { connection, input in
+                try await connection.send(
+                    "POST /whip/r/a HTTP/1.1\r\nHost: x\r\nContent-Type: application/sdp\r\nContent-Length: 8\r\n"
+                        + "Expect: 100-continue\r\n\r\n"
+                )
+                #expect(try await HTTPReply.read(&input, hasBody: false).status == 100)
+                try await connection.send("nonsense")
+                let answer = try await HTTPReply.read(&input)
+                #expect((400..<500).contains(answer.status), "\(answer.status)")
+                try await connection.send(Self.get("/style.css"))
+                #expect(try await HTTPReply.read(&input).status == 200)
+            }
+        }
+    }
+
     @Test func anIdleConnectionIsKept() async throws {
         let limits = SignallingLimits(joinsPerSecondPerAddress: 0, handshakeTimeout: .milliseconds(1_500))
         try await TestServer.run(limits: limits) { server in

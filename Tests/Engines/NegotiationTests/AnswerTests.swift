@@ -156,7 +156,8 @@ import Testing
     @Test(arguments: [
         ("sendrecv", true, true, NegotiatedSection.Direction.receive), ("sendonly", true, true, .receive),
         ("recvonly", true, true, .send), ("inactive", true, true, .inactive), ("sendonly", false, true, .inactive),
-        ("sendrecv", false, true, .inactive), ("recvonly", false, true, .send), ("recvonly", true, false, .inactive),
+        ("sendrecv", false, true, .send), ("sendrecv", false, false, .inactive), ("recvonly", false, true, .send),
+        ("recvonly", true, false, .inactive),
         ("sendrecv", true, false, .receive),
     ])
     func direction(_ offered: String, _ canPublish: Bool, _ canSubscribe: Bool, _ expected: NegotiatedSection.Direction)
@@ -167,6 +168,18 @@ import Testing
         let session = try server.receive(offer, canPublish: canPublish, canSubscribe: canSubscribe)
         #expect(session.sections.map { $0.direction } == [expected])
         #expect(brokenRules(offer: try SessionDescription(parsing: offer), answer: try server.answer()) == [])
+    }
+
+    /// RFC 8829 §5.1.2: DTLS-SRTP it is whichever of these the m-line names, and the answer repeats it.
+    @Test(arguments: [
+        "RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF", "TCP/DTLS/RTP/SAVP", "TCP/DTLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP",
+        "UDP/TLS/RTP/SAVPF",
+    ])
+    func `every profile that means DTLS-SRTP is taken`(profile: String) throws {
+        let offer = Offer.make([("a", Offer.audio())]).replacing("UDP/TLS/RTP/SAVPF", with: profile)
+        var server = Server()
+        #expect(try server.receive(offer).sections.map(\.direction) == [.receive])
+        #expect(try server.answer().media.map(\.transport) == [profile])
     }
 
     @Test func aSingleMLineNeedsNoBundleAndNoMid() throws {

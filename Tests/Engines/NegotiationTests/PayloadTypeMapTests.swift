@@ -56,9 +56,12 @@ import Testing
         (h264(1, "4d801f"), [h264(1, "4d001f"), h264(1, "42e01f")], 1),
         // Any profile of the same mode before the same profile of the other.
         (h264(0, "640c1f"), [h264(1, "640c1f"), h264(0, "42e01f")], 1),
-        // Mode 0 is a subset of mode 1, not the other way round.
+        // Mode 0 is a subset of mode 1; the other way round better than nothing, but never in place of mode 1 or of mode 2.
         (h264(0, "42e01f"), [h264(1, "42e01f")], 0),
-        (h264(1, "42e01f"), [h264(0, "42e01f")], nil),
+        (h264(1, "42e01f"), [h264(0, "42e01f"), h264(1, "640c1f")], 1),
+        (h264(1, "42e01f"), [h264(0, "42e01f")], 0),
+        (h264(1, "42e01f"), [""], 0),
+        (h264(1, "42e01f"), [h264(2, "42e01f")], nil),
         // Without parameters: mode 0, Baseline.
         ("", [h264(0, "42e01f"), h264(0, "42000a")], 1),
         (h264(1, "nonsense"), [h264(1, "42e01f"), h264(1, "42001f")], 1),

@@ -100,7 +100,7 @@ import Testing
         let found = try await self.search { $0.client.running = 0.97 }
         #expect(found.isClientShort)
         #expect(found.verdict.hasPrefix("holds at least \(found.holds) subscribers, "))
-        #expect(found.verdict.contains("it was the client that could not keep up: "))
+        #expect(found.verdict.contains("it was not the server that could not keep up: "))
         #expect(found.verdict.contains("busy 97 % of the time"))
         #expect(found.verdict.contains("server 42 % of a core"))
         #expect(found.steps.contains { $0.outcome == .clientShort })
@@ -150,6 +150,10 @@ import Testing
         var own = Self.listeners
         own.limits = [Limit(.serverCPU, most: 0.8)]
         #expect(FoundLimit.limiting(own).limits == own.limits)
+        // What nobody receives has neither loss nor latency.
+        var deaf = Self.listeners
+        deaf.subscribers[0].count = 0
+        #expect(FoundLimit.limiting(deaf).limits.map(\.kind) == Limit.always.map(\.kind) + [.joinP95])
     }
 
     @Test func `what this machine has no sockets for is not tried, and it is said why`() async throws {

@@ -33,6 +33,14 @@ import Testing
         }
     }
 
+    @Test func `what never came is a share of all that should have come`() {
+        var report = Self.report([])
+        report.total.totals.packetsReceived = 511
+        report.total.totals.packetsLost = 322
+        report.total.totals.packetsAbandoned = 235
+        #expect(report.total.lossAfterRecovery == 235.0 / 833)
+    }
+
     @Test func `what could not be measured is not kept, and says so`() {
         var report = Self.report([Limit(.cpuPerPacket, most: 1)])
         report.evaluate()

@@ -78,8 +78,7 @@ import Testing
         #expect(json?["endedEarly"] as? String == Self.nasty)
     }
 
-    @Test func `who lost its WebSocket is disconnected, m-lines that were rejected are silent, others wait for tracks`()
-    {
+    @Test func `who lost its session is disconnected though it left later, rejected m-lines are silent, others wait`() {
         func peer(_ change: (inout PeerReport) -> Void) -> PeerReport {
             var peer = PeerReport()
             peer.connectedAfter = .milliseconds(100)
@@ -104,10 +103,69 @@ import Testing
             ],
             failed: 0
         )
-        #expect(report.disconnected == 2)
+        #expect(report.disconnected == 3)
         #expect(report.silentStreams == 2 && report.streams == 2)
         #expect(report.unboundStreams == 1)
         #expect(report.failures.contains { $0.contains("rejected m-lines of 1 sessions") })
+    }
+
+    @Test func `who left counts as it was until then`() {
+        func peer(_ change: (inout PeerReport) -> Void) -> PeerReport {
+            var peer = PeerReport()
+            peer.hasLeft = true
+            peer.isAnswered = true
+            change(&peer)
+            return peer
+        }
+        var silent = StreamReport(mid: "0", kind: .audio)
+        silent.silence = .seconds(6)
+        var report = RunReport(scenario: Scenario(name: "churn"))
+        report.seconds = 10
+        report.add(
+            [
+                // Answered, and never connected for 6 s: not joined. After 1 s nothing is known, without an answer it has
+                // failed before.
+                peer { $0.age = .seconds(6) }, peer { $0.age = .seconds(1) },
+                peer {
+                    $0.age = .seconds(6)
+                    $0.isAnswered = false
+                }, peer { $0.end = "handshake" },
+                peer {
+                    $0.connectedAfter = .milliseconds(100)
+                    $0.streams = [silent, StreamReport(mid: "1", kind: .video)]
+                },
+            ],
+            failed: 1
+        )
+        #expect(report.notJoined == 3)
+        #expect(report.disconnected == 0)
+        #expect(report.silentStreams == 1 && report.streams == 1)
+    }
+
+    @Test func `figures that were wanted and not had, and joins that a limit refused, are told`() {
+        var report = LimitTests.report([])
+        #expect(report.warnings.isEmpty && !report.isClientShort)
+        report.figuresSource = "http://server/metrics"
+        #expect(report.warnings.first?.contains("http://server/metrics did not tell") == true, "\(report.warnings)")
+        report.rateLimited = 19
+        #expect(report.isClientShort)
+        #expect(report.clientShortages.first?.contains("19 sessions were refused because they came too fast") == true)
+    }
+
+    @Test func `a long plot draws each dot as it is, and stacks what belongs together`() {
+        let points = (0..<10_000).map { (x: Double($0), y: Double($0 % 7)) }
+        let dots = Plot("d", unit: "ms", style: .dots, series: [.init("a", colour: "s0", points: points)])
+        // Of 0 to 6, no more of the largest than of others.
+        #expect(dots.html.components(separatedBy: "<circle").count - 1 == 2_000)
+        #expect(Set(dots.series[0].points.map(\.y)).count == 7)
+        let halves = points.map { (x: $0.x, y: 6 - $0.y) }
+        let stack = Plot(
+            "s",
+            unit: "streams",
+            style: .stacked,
+            series: [.init("a", colour: "r0", points: points), .init("b", colour: "r1", points: halves)]
+        )
+        #expect(zip(stack.series[0].points, stack.series[1].points).allSatisfy { $0.y + $1.y == 6 })
     }
 
     @Test func `an empty run has a page too`() {

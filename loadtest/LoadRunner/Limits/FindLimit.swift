@@ -4,8 +4,9 @@ package struct FoundLimit: Sendable {
         package enum Outcome: String, Sendable {
             case held
             case broke
-            /// A limit broke, but this client was short of something: nothing is known of the server.
-            case clientShort = "client too busy"
+            /// A limit broke, but this client was short of something, or came too fast for the server's limit of joins:
+            /// nothing is known of what the server can do.
+            case clientShort = "not the server"
         }
 
         package var load: Int
@@ -50,7 +51,10 @@ package struct FoundLimit: Sendable {
     package static func limiting(_ scenario: Scenario) -> Scenario {
         var scenario = scenario
         let always = Set(Limit.always.map(\.kind))
-        if scenario.limits.allSatisfy({ always.contains($0.kind) }) { scenario.limits += Self.usualLimits }
+        if scenario.limits.allSatisfy({ always.contains($0.kind) }) {
+            // What nobody receives is neither late nor lost.
+            scenario.limits += Self.usualLimits.filter { scenario.receives || $0.kind == .joinP95 }
+        }
         return scenario
     }
 
@@ -122,7 +126,7 @@ package struct FoundLimit: Sendable {
         if let shortages = self.breaking?.report.clientShortages, !shortages.isEmpty {
             let held = self.holds > 0 ? "holds at least \(amount(self.holds))" : "may hold any number of \(unit)"
             return
-                "\(held); what more it holds is not known, because at \(amount(breaks)), it was the client that could "
+                "\(held); what more it holds is not known, because at \(amount(breaks)), it was not the server that could "
                 + "not keep up: \(shortages.joined(separator: "; ")) \(broken)"
         }
         if self.serverIsGone {

@@ -22,14 +22,16 @@ package struct Plot: Sendable {
 
     private static let (width, height) = (640.0, 230.0)
     private static let (left, right, top, bottom) = (58.0, 14.0, 12.0, 30.0)
-    /// More points than that are joined, of which the highest is drawn.
+    /// More points than that are joined: of lines the highest is drawn, of what is stacked the first of each.
     private static let largestPointCount = 240
+    /// Of more dots than that only some are drawn, each as it is.
+    private static let largestDotCount = 2_000
 
     let title: String
     /// Of the values.
     let unit: String
     let style: Style
-    var series: [Series]
+    package private(set) var series: [Series]
     /// Stands behind the values of the horizontal axis.
     let axis: String
     /// When the measurement began.
@@ -51,7 +53,7 @@ package struct Plot: Sendable {
         self.mark = mark
         self.series = series.map { series in
             var series = series
-            series.points = Self.thinned(series.points)
+            series.points = Self.thinned(series.points, style)
             return series
         }
     }
@@ -198,10 +200,13 @@ package struct Plot: Sendable {
         return [1, 2, 5, 10].map { $0 * power }.first { $0 >= rough } ?? power * 10
     }
 
-    static func thinned(_ points: [(x: Double, y: Double)]) -> [(x: Double, y: Double)] {
-        guard points.count > Self.largestPointCount else { return points }
-        let size = (points.count + Self.largestPointCount - 1) / Self.largestPointCount
+    static func thinned(_ points: [(x: Double, y: Double)], _ style: Style) -> [(x: Double, y: Double)] {
+        let most = style == .dots ? Self.largestDotCount : Self.largestPointCount
+        guard points.count > most else { return points }
+        let size = (points.count + most - 1) / most
         return stride(from: 0, to: points.count, by: size).map { start in
+            // Heights of another time would not add up.
+            guard style == .lines else { return points[start] }
             let part = points[start..<min(start + size, points.count)]
             return (x: part[part.startIndex].x, y: part.map(\.y).max() ?? 0)
         }

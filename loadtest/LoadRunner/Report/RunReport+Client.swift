@@ -23,6 +23,12 @@ extension RunReport {
                 "this machine had no socket for \(self.clientFailures) sessions: raise ulimit -n, or use more machines"
             )
         }
+        if self.rateLimited > 0 {
+            shortages.append(
+                "\(self.rateLimited) sessions were refused because they came too fast for the server's limit, not for what "
+                    + "it can do: lower the join rate, or raise the limit (Sluice: limits.joinsPerSecondPerAddress)"
+            )
+        }
         return shortages
     }
 
@@ -32,6 +38,9 @@ extension RunReport {
     /// What makes the figures doubtful.
     package var warnings: [String] {
         var warnings = self.clientShortages
+        if let figuresSource, self.server == nil {
+            warnings.append("nothing is known of the server's CPU and memory: \(figuresSource) did not tell to the end")
+        }
         let late = self.lateness.milliseconds(at: 0.99)
         if late > Self.largestLateness {
             warnings.append(

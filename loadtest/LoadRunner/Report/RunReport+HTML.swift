@@ -45,7 +45,8 @@ extension RunReport {
     }
 
     private var plots: [Plot] {
-        let mark = self.points.first { $0.phase == .measuring }?.seconds
+        // A point is the end of its second.
+        let mark = self.points.last { $0.phase != .measuring }?.seconds
         func series(_ name: String, _ colour: String, _ value: (TimelinePoint) -> Double?) -> Plot.Series {
             Plot.Series(
                 name,

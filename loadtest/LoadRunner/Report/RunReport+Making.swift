@@ -25,6 +25,7 @@ extension RunReport {
         self.clientDrops = timeline.overflownDatagrams
         self.clientRefusals = timeline.refusedDatagrams
         self.clientFailures = failed.ownCount
+        self.rateLimited = failed.limitedCount
         self.lateness = timeline.lateness
         self.sessions = scenario.sessions
         for (index, group) in scenario.groups.enumerated() {
@@ -41,9 +42,9 @@ extension RunReport {
             self.total.latency.merge(result.latency)
         }
         self.add(peers, failed: failed.count)
-        if let (before, after) = timeline.server, timeline.seconds > 0 {
+        if let (before, after, seconds) = timeline.server {
             var server = Server()
-            server.cpu = (after.cpuSeconds - before.cpuSeconds) / timeline.seconds
+            server.cpu = (after.cpuSeconds - before.cpuSeconds) / seconds
             server.packetsOut = after.packetsOut - before.packetsOut
             server.cpuPerPacket = after.cpuPerPacket(since: before)
             server.residentBytes = after.residentBytes
@@ -64,18 +65,19 @@ extension RunReport {
             if let after = peer.connectedAfter {
                 times.append(after.inSeconds)
                 self.joins.append(Join(at: (peer.madeAt - start).inSeconds, took: after.inSeconds))
-                if peer.end != nil || peer.hasLostSignalling, !peer.hasLeft { self.disconnected += 1 }
-            } else if !peer.hasLeft {
-                // One whose signalling failed was closed, and is counted already.
+                if peer.end != nil || peer.hasLostSignalling { self.disconnected += 1 }
+            } else if !peer.hasLeft || peer.isAnswered && (peer.end != nil || peer.age >= Self.silence) {
+                // One whose signalling failed was closed, and is counted already; one that left soon had no time.
                 self.notJoined += 1
             }
             if let after = peer.firstKeyFrameAfter { pictures.append(after.inSeconds) }
-            guard peer.connectedAfter != nil, !peer.hasLeft else { continue }
+            guard peer.connectedAfter != nil else { continue }
             // Nothing will ever come on these.
             self.streams += peer.rejectedSections.count
             self.silentStreams += peer.rejectedSections.count
             if !peer.rejectedSections.isEmpty { rejecting += 1 }
-            for stream in peer.streams {
+            // Of those who left, only what was silent until then counts.
+            for stream in peer.streams where !peer.hasLeft || stream.state == .flowing && stream.silence >= silence {
                 switch stream.state {
                 case .unbound:
                     self.unboundStreams += 1

@@ -18,7 +18,9 @@ package struct RunReport: Sendable {
         package init(name: String) { self.name = name }
         package var loss: Double { RunReport.share(self.totals.packetsLost, of: self.totals.packetsReceived) }
         package var lossAfterRecovery: Double {
-            RunReport.share(Int64(clamping: self.totals.packetsAbandoned), of: self.totals.packetsReceived)
+            let abandoned = Double(self.totals.packetsAbandoned)
+            let expected = Double(self.totals.packetsReceived) + max(Double(self.totals.packetsLost), abandoned)
+            return expected > 0 ? abandoned / expected : 0
         }
     }
 
@@ -94,6 +96,10 @@ package struct RunReport: Sendable {
     package var clientRefusals: UInt64 = 0
     /// Sessions for which this machine had no socket.
     package var clientFailures = 0
+    /// Sessions that the server's own limit of joins refused.
+    package var rateLimited = 0
+    /// Where figures of the server were to come from, in words; `nil` when none were wanted.
+    package var figuresSource: String?
     /// How late this client's packets left.
     package var lateness = LatencyHistogram()
     package var limits: [LimitResult] = []

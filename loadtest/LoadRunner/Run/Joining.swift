@@ -13,6 +13,7 @@ final class Joining: Sendable {
     private let failures = Mutex<[String]>([])
     private let failureCount = Mutex(0)
     private let ownFailureCount = Mutex(0)
+    private let limitedCount = Mutex(0)
     private static let largestFailureCount = 1_000
 
     init(scenario: Scenario, target: RunTarget, loops: [ClientLoop], publishing: ClientLoop) {
@@ -27,6 +28,7 @@ final class Joining: Sendable {
         Failures(
             count: self.failureCount.withLock { $0 },
             ownCount: self.ownFailureCount.withLock { $0 },
+            limitedCount: self.limitedCount.withLock { $0 },
             texts: self.failures.withLock { $0 }
         )
     }
@@ -36,6 +38,8 @@ final class Joining: Sendable {
         var count = 0
         /// Of these, for which this machine had no socket: nothing that the server could help.
         var ownCount = 0
+        /// Of these, that the server's limit of joins refused.
+        var limitedCount = 0
         var texts: [String] = []
     }
 
@@ -46,7 +50,9 @@ final class Joining: Sendable {
     }
 
     private func note(_ error: any Error, of whom: String) {
-        if case .noSocket = error as? LoadClientError { self.ownFailureCount.withLock { $0 += 1 } }
+        let known = error as? LoadClientError
+        if case .noSocket = known { self.ownFailureCount.withLock { $0 += 1 } }
+        if known?.isRateLimit == true { self.limitedCount.withLock { $0 += 1 } }
         self.note("\(whom): \(error)", sessions: 1)
     }
 

@@ -42,6 +42,15 @@ package struct RunTarget: Sendable {
 
     /// Whether the path of WHEP names no publisher.
     package var receivesAtOnce: Bool { !self.whepPath.contains("IDENTITY") }
+    /// Where the server's figures come from, in words.
+    var figuresSource: String? {
+        switch self.figures {
+        case .none: nil
+        case .process(let number): "process \(number)"
+        case .metrics(let server, _): "\(server)/metrics"
+        }
+    }
+
     var figures: ServerFigures? {
         if let process { return .process(process) }
         return self.metrics.map { .metrics($0, acceptsAnyCertificate: self.acceptsAnyCertificate) }

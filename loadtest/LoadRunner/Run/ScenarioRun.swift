@@ -84,6 +84,7 @@ package struct ScenarioRun: Sendable {
         )
         report.startedAt = startedAt
         report.serverAddress = self.target.server.description
+        report.figuresSource = self.target.figuresSource
         // Whoever ends a run early still leaves no sessions behind.
         let isHeard = await Task { await crowd.leaveAll() }.value
         // A server behind a proxy may be out of reach at the Location that it gives.

@@ -36,17 +36,25 @@ struct Timeline {
     /// Two days.
     private static let largestCount = 172_800
 
+    /// Figures that are older than this at the end, or at the beginning, are not of the whole measurement.
+    private static let largestMetricsAge = Duration.seconds(3)
+
+    private struct TimedMetrics {
+        var metrics: ServerMetrics
+        var time: ContinuousClock.Instant
+    }
+
     private let loops: [ClientLoop]
     private let figures: ServerFigures?
     private let start = ContinuousClock.now
     private var last = LoadSample()
-    private var lastMetrics: ServerMetrics?
+    private var lastMetrics: TimedMetrics?
     private var lastTime: ContinuousClock.Instant
     private var lastUse: ClientUse
     private(set) var points: [TimelinePoint] = []
 
     private var base: LoadSample?
-    private var baseMetrics: ServerMetrics?
+    private var baseMetrics: TimedMetrics?
     private var baseTime: ContinuousClock.Instant
     /// By group, of the measurement.
     private(set) var latencies: [LatencyHistogram] = []
@@ -78,9 +86,12 @@ struct Timeline {
     /// Since the last tick.
     var age: Duration { ContinuousClock.now - self.lastTime }
     var seconds: Double { (self.lastTime - self.baseTime) / .seconds(1) }
-    var server: (before: ServerMetrics, after: ServerMetrics)? {
-        guard let before = self.baseMetrics, let after = self.lastMetrics else { return nil }
-        return (before, after)
+    /// At the beginning and the end of the measurement, and the seconds between; `nil` when the server did not say.
+    var server: (before: ServerMetrics, after: ServerMetrics, seconds: Double)? {
+        guard let before = self.baseMetrics, let after = self.lastMetrics, after.time > before.time,
+            self.baseTime - before.time <= Self.largestMetricsAge, self.lastTime - after.time <= Self.largestMetricsAge
+        else { return nil }
+        return (before.metrics, after.metrics, (after.time - before.time) / .seconds(1))
     }
 
     mutating func tick(_ phase: TimelinePoint.Phase) async {
@@ -95,6 +106,7 @@ struct Timeline {
         let now = ContinuousClock.now
         let total = sample.total
         let metrics = await self.figures?.read(received: total.totals.packetsReceived)
+        let answered = ContinuousClock.now
         let elapsed = max((now - self.lastTime) / .seconds(1), 0.001)
         let fresh = total.totals.since(self.last.total.totals)
         var point = TimelinePoint()
@@ -111,9 +123,12 @@ struct Timeline {
         if let metrics {
             point.serverBytes = metrics.residentBytes
             if let before = self.lastMetrics {
-                point.cpuPerPacket = metrics.cpuPerPacket(since: before)
-                point.serverCPU = (metrics.cpuSeconds - before.cpuSeconds) / elapsed
+                // The last one may be of some ticks ago.
+                let seconds = max((answered - before.time) / .seconds(1), 0.001)
+                point.cpuPerPacket = metrics.cpuPerPacket(since: before.metrics)
+                point.serverCPU = (metrics.cpuSeconds - before.metrics.cpuSeconds) / seconds
             }
+            self.lastMetrics = TimedMetrics(metrics: metrics, time: answered)
         }
         if self.points.count < Self.largestCount { self.points.append(point) }
         if phase == .measuring {
@@ -122,7 +137,6 @@ struct Timeline {
             self.lateness.merge(total.lateness)
         }
         self.last = sample
-        self.lastMetrics = metrics ?? self.lastMetrics
         self.lastTime = now
         self.lastUse = use
     }

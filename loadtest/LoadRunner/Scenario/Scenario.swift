@@ -72,6 +72,14 @@ package struct Scenario: Sendable, Equatable {
     package var groups: [ParticipantGroup] { self.publishers + self.subscribers }
     package var publishersPerRoom: Int { self.publishers.reduce(0) { $0 + $1.count } }
     package var subscribersPerRoom: Int { self.subscribers.reduce(0) { $0 + $1.count } }
+    /// Of those whom churn takes its leavers from.
+    package func count(of who: Churn.Who) -> Int {
+        switch who {
+        case .everyone: self.participants
+        case .publishers: self.rooms * self.publishersPerRoom
+        case .subscribers: self.rooms * self.subscribersPerRoom
+        }
+    }
     package var participants: Int { self.rooms * (self.publishersPerRoom + self.subscribersPerRoom) }
 
     /// Whether a connection has dependency descriptors, on all its video m-lines: as in Chromium if the scenario does not say.

@@ -42,6 +42,10 @@ package enum ScenarioReader {
         let links = try self.links(top)
         scenario.publishers = try self.groups("publishers", top, scenario.transport, links)
         scenario.subscribers = try self.groups("subscribers", top, scenario.transport, links)
+        let used = Set(scenario.groups.compactMap(\.linkName))
+        if let unused = links.keys.sorted().first(where: { !used.contains($0) }) {
+            throw top.error("links", "nobody has the link '\(unused)': name it as a group's link, or leave it out")
+        }
         scenario.churn = try self.churn(top)
         scenario.speakers = try self.speakers(top)
         if let limits = try self.limits(top) { scenario.limits = limits }
@@ -99,7 +103,8 @@ package enum ScenarioReader {
         for kind in Limit.Kind.allCases where map.has(kind.rawValue) {
             let most: Double? =
                 switch kind.unit {
-                case .share: try map.fraction(kind.rawValue, in: 0...1_000)
+                // 5 is 500 %: of one core the server's CPU may be that.
+                case .share: try map.fraction(kind.rawValue, in: 0...(kind == .serverCPU ? 1_000 : 1))
                 case .seconds: try map.duration(kind.rawValue, in: .zero ... .seconds(3_600))?.inSeconds
                 case .count: try map.integer(kind.rawValue, in: 0...Int(Int32.max)).map(Double.init)
                 }
@@ -119,6 +124,9 @@ package enum ScenarioReader {
         }
         guard scenario.groups.count <= 32 else {
             throw top.error("subscribers", "makes \(scenario.groups.count) groups, at most 32")
+        }
+        if let churn = scenario.churn, scenario.count(of: churn.who) == 0 {
+            throw top.error("churn", "nobody would leave: there are no \(churn.who.rawValue); see churn.who")
         }
         if scenario.transport == .whip, scenario.speakers?.others == .muted {
             throw top.error("speakers", "others: muted needs transport: websocket; WHIP cannot mute")

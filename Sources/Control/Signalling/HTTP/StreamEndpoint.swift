@@ -136,7 +136,8 @@ struct StreamEndpoint: Sendable {
             throw Problem(.preconditionRequired, "PATCH needs If-Match with the entity tag, or * for an ICE restart")
         }
         let tags = condition.split(separator: ",").map { $0.filter { $0 != " " } }
-        guard tags.contains("*") || tags.contains(resource.entityTag) else {
+        // In quotes it is as the drafts' own example has it; no tag of ours is that.
+        guard tags.contains("*") || tags.contains("\"*\"") || tags.contains(resource.entityTag) else {
             throw Problem(.preconditionFailed, "the entity tag is of an ICE session that is over")
         }
         let text = try await self.body(of: request)

@@ -62,6 +62,7 @@ final class UpgradeHandler: ChannelDuplexHandler {
             }
             if Self.asksForAnotherProtocol(head) { self.state = .lastRequest }
             self.unansweredCount += 1
+            self.continueIfAsked(context, head)
         case .body: break
         case .end:
             self.timer.requestReceived()
@@ -72,6 +73,18 @@ final class UpgradeHandler: ChannelDuplexHandler {
             }
         }
         context.fireChannelRead(data)
+    }
+
+    /// Who expects 100 waits with the body for it, a second or for ever (RFC 9110 §10.1.1). Behind an answer that is still
+    /// under way it would be that one's.
+    private func continueIfAsked(_ context: ChannelHandlerContext, _ head: HTTPRequestHead) {
+        guard head.version == .http1_1, self.unansweredCount == 1,
+            head.headers[canonicalForm: "expect"].contains(where: { $0.lowercased() == "100-continue" })
+        else { return }
+        context.writeAndFlush(
+            Self.wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))),
+            promise: nil
+        )
     }
 
     // MARK: Answers
