@@ -12,7 +12,7 @@ package final class ClientLoop: Sendable {
     private enum Command: Sendable {
         case add(PeerID, PeerPlan, CheckedContinuation<PeerOffer, any Error>)
         case start(PeerID, answer: String, CheckedContinuation<Void, any Error>)
-        case beginToLeave(PeerID)
+        case beginToLeave(PeerID, CheckedContinuation<Void, Never>)
         case close(PeerID)
         case setSilent(PeerID, Bool)
         case setState(PeerID, mid: String, StreamReport.State)
@@ -72,8 +72,10 @@ package final class ClientLoop: Sendable {
         try await withCheckedThrowingContinuation { self.post(.start(id, answer: answer, $0)) }
     }
 
-    /// The peer goes: what the server does with its session from now on is no fault of the server.
-    package func beginToLeave(_ id: PeerID) { self.post(.beginToLeave(id)) }
+    /// The peer goes: what the server does with its session once this returns is no fault of the server.
+    package func beginToLeave(_ id: PeerID) async {
+        await withCheckedContinuation { self.post(.beginToLeave(id, $0)) }
+    }
 
     package func close(_ id: PeerID) { self.post(.close(id)) }
 
@@ -123,7 +125,9 @@ package final class ClientLoop: Sendable {
                         do { continuation.resume(returning: try self.state.start(id, answer: answer)) } catch {
                             continuation.resume(throwing: error)
                         }
-                    case .beginToLeave(let id): self.state.beginToLeave(id)
+                    case .beginToLeave(let id, let continuation):
+                        self.state.beginToLeave(id)
+                        continuation.resume()
                     case .close(let id): self.state.close(id)
                     case .setSilent(let id, let isSilent): self.state.setSilent(id, isSilent)
                     case .setState(let id, let mid, let state): self.state.setState(id, mid: mid, state)

@@ -37,7 +37,7 @@ final class Participant: Sendable {
             switch connection {
             case .http(_, _, let peer) where isDeaf: self.loop.close(peer)
             case .http(let client, let session, let peer):
-                self.loop.beginToLeave(peer)
+                await self.loop.beginToLeave(peer)
                 // The server first: else it sees the peer's goodbye, and knows the session no more.
                 do {
                     try await client.delete(session)
