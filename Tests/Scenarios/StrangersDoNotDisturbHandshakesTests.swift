@@ -62,6 +62,31 @@ import Testing
         #expect(scene.isHeard())
     }
 
+    @Test func `no datagram of a handshake is kept that is larger than any flight`() throws {
+        let call = SimulatedCall(seed: 33)
+        let client = call.addClient()
+        _ = client.add(.audio, direction: .send)
+        try call.negotiate(client)
+        // The address is known from the first check on, which the handshake comes after.
+        var kept: [UInt64] = []
+        let isUp = call.run(upTo: .seconds(5)) {
+            guard call.router.currentCounters().sessions == 1 else { return client.isConnected }
+            for byteCount in [4_096, 4_097, 65_000] {
+                let before = call.router.currentCounters()
+                let record = [22, 0xFE, 0xFD] + [UInt8](repeating: 0x16, count: byteCount - 3)
+                call.inject(record, from: client.address)
+                let after = call.router.currentCounters()
+                // Before the first check nobody is known by that address.
+                guard after.droppedInUnknownSource == before.droppedInUnknownSource else { break }
+                kept.append(after.droppedInMalformed - before.droppedInMalformed)
+            }
+            return client.isConnected
+        }
+        #expect(isUp)
+        #expect(kept.count >= 3)
+        #expect(kept.enumerated().allSatisfy { $0.offset % 3 == 0 || $0.element == 1 }, "\(kept)")
+    }
+
     @Test func `garbage from the right address in the middle of a handshake is dropped`() throws {
         for seed in UInt64(1)...8 {
             let call = SimulatedCall(seed: seed)
