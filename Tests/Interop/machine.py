@@ -1,4 +1,5 @@
 """What this machine can give to browsers that encode and paint without a graphics card, and what others took from it."""
+import contextlib
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ QUICK = 0.25
 SHORT = 0.05
 
 #: Pictures per second that cameras make. A slow machine shows half of them whole instead of all of them late.
+SLOW_FRAME_RATE = 15
 frame_rate = 30
 
 
@@ -53,9 +55,21 @@ def measure():
         frame_rate = int(told)
         return f"cameras make {frame_rate} pictures per second, as FRAME_RATE says"
     seconds = _work_everywhere()
-    frame_rate = 30 if seconds <= QUICK else 15
+    frame_rate = 30 if seconds <= QUICK else SLOW_FRAME_RATE
     return (f"cameras make {frame_rate} pictures per second: the measured work took {seconds:.2f} s, "
             f"up to {QUICK} s are quick enough for 30")
+
+
+@contextlib.contextmanager
+def at_frame_rate(rate):
+    """Cameras that are made meanwhile make so many pictures per second, or fewer."""
+    global frame_rate
+    before = frame_rate
+    frame_rate = min(frame_rate, rate)
+    try:
+        yield
+    finally:
+        frame_rate = before
 
 
 def wait_until_quiet(seconds):

@@ -25,18 +25,39 @@ import scenarios_whip_client  # noqa: F401
 #: Of the whole run, in seconds; what has not begun by then counts as failed.
 BUDGET = float(os.environ.get("BUDGET", "1800"))
 #: How many scenarios of a run of continuous integration may fail once and pass when they are tried again: browsers are not
-#: deterministic. Those from which the host took processor time meanwhile (`machine.SHORT`) do not count, and have a third
-#: try. A server that ends by itself has no second try, and who changes the code sees each failure.
+#: deterministic. Those from which the host took processor time meanwhile (`machine.SHORT`) do not count, have a third and a
+#: fourth try, and these with fewer pictures. A server that ends by itself has no second try, and who changes the code sees
+#: each failure.
 IS_INTEGRATION = os.environ.get("CI") == "true"
 SECOND_TRIES = 2
-TRIES_WHEN_SHORT = 3
+TRIES_WHEN_SHORT = 4
 #: For all tries after the first, with the waiting for a quiet moment, in seconds.
-REPETITION = 500
+REPETITION = 700
 QUIET_WAIT = 60
 
 
+class Try:
+    """What became of one: `passed` is None when it was skipped; `died`, a server by itself; `stolen`, the share of the
+    processors' time that the host took meanwhile."""
+
+    def __init__(self, passed, text, complaint=None, died=False, stolen=0.0):
+        self.passed = passed
+        self.text = text
+        self.complaint = complaint
+        self.died = died
+        self.stolen = stolen
+
+    @property
+    def is_short(self):
+        return self.stolen >= machine.SHORT
+
+    def tell(self, word):
+        print(f"{word:<7} {self.text}", flush=True)
+        if self.complaint:
+            print("        " + self.complaint.replace("\n", "\n        "), flush=True)
+
+
 async def perform(binary, artifacts, sentence, timeout, function):
-    """True: passed, False: failed, None: skipped; whether a server ended by itself; the share that the host took meanwhile."""
     times = machine.times()
     run = harness.Run(binary, sentence, artifacts)
     started = time.monotonic()
@@ -50,8 +71,7 @@ async def perform(binary, artifacts, sentence, timeout, function):
                 await run.keep_evidence()
                 raise
     except harness.Skipped as reason:
-        print(f"skipped {sentence}: {reason}", flush=True)
-        return None, False, 0
+        return Try(None, f"{sentence}: {reason}")
     except TimeoutError:
         failure = f"took longer than {timeout} s\n{traceback.format_exc()}"
     except Exception as error:  # noqa: BLE001: every error is the scenario's failure
@@ -61,11 +81,9 @@ async def perform(binary, artifacts, sentence, timeout, function):
     if stolen >= machine.SHORT:
         run.fact(f"the host took {stolen:.0%} of the processors' time")
     facts = f": {'; '.join(run.facts)}" if run.facts else ""
-    print(f"{'FAILED' if failure else 'passed'}  {sentence} ({seconds:.1f} s){facts}", flush=True)
-    if failure:
-        print("        " + failure.strip().replace("\n", "\n        "), flush=True)
-        print(f"        evidence: {run.folder}", flush=True)
-    return failure is None, any(server.died for server in run.servers), stolen
+    complaint = failure and f"{failure.strip()}\nevidence: {run.folder}"
+    died = any(server.died for server in run.servers)
+    return Try(failure is None, f"{sentence} ({seconds:.1f} s){facts}", complaint, died, stolen)
 
 
 class Allowance:
@@ -82,28 +100,33 @@ class Allowance:
 
 
 async def perform_until_sure(binary, artifacts, scenario, deadline, allowance):
-    """True: passed, False: failed, None: skipped."""
+    """The last try."""
     sentence, timeout, function = scenario
-    left = deadline - time.monotonic()
-    passed, died, stolen = await perform(binary, artifacts, sentence, min(timeout, left), function)
+    last = await perform(binary, artifacts, sentence, min(timeout, deadline - time.monotonic()), function)
     failures = 0
     for number in range(2, TRIES_WHEN_SHORT + 1):
-        is_short = stolen >= machine.SHORT
-        failures += 0 if is_short else 1
+        if last.passed is not False:
+            break
+        failures += 0 if last.is_short else 1
         started = time.monotonic()
         left = min(deadline - started, allowance.seconds)
-        if passed is not False or died or not IS_INTEGRATION or not allowance.permits(is_short, failures, timeout / 2):
+        if last.died or not IS_INTEGRATION or not allowance.permits(last.is_short, failures, timeout / 2):
             break
-        if is_short:
+        last.tell("again")
+        # What a host leaves half of may still be enough for half of the pictures.
+        frame_rate = machine.SLOW_FRAME_RATE if last.is_short else machine.frame_rate
+        if last.is_short:
             print(f"        {machine.wait_until_quiet(min(QUIET_WAIT, left - timeout / 2))}", flush=True)
         else:
             allowance.tries -= 1
         allowance.tried_again.append(sentence)
-        print(f"        try {number}:", flush=True)
+        print(f"        try {number}, cameras make {frame_rate} pictures per second:", flush=True)
         limit = min(timeout, left - (time.monotonic() - started))
-        passed, died, stolen = await perform(binary, f"{artifacts}/try-{number}", sentence, limit, function)
+        with machine.at_frame_rate(frame_rate):
+            last = await perform(binary, f"{artifacts}/try-{number}", sentence, limit, function)
         allowance.seconds -= time.monotonic() - started
-    return passed
+    last.tell({True: "passed", False: "FAILED", None: "skipped"}[last.passed])
+    return last
 
 
 async def main(binary, patterns):
@@ -123,6 +146,7 @@ async def main(binary, patterns):
         print(machine.wait_until_quiet(QUIET_WAIT), flush=True)
     print(machine.measure(), flush=True)
     counts = {True: 0, False: 0, None: 0}
+    failed = []
     deadline = time.monotonic() + BUDGET
     allowance = Allowance()
     for sentence, timeout, function in chosen:
@@ -131,10 +155,15 @@ async def main(binary, patterns):
             print(f"FAILED  {sentence}: not begun, the {BUDGET:.0f} s of the whole run are over", flush=True)
             counts[False] += 1
             continue
-        passed = await perform_until_sure(binary, artifacts, (sentence, timeout, function), deadline, allowance)
-        counts[passed] += 1
+        last = await perform_until_sure(binary, artifacts, (sentence, timeout, function), deadline, allowance)
+        counts[last.passed] += 1
+        if last.passed is False:
+            failed.append(last)
     for sentence in dict.fromkeys(allowance.tried_again):
         print(f"failed at first, and was tried again: {sentence}", flush=True)
+    # Once more where the run ends: the rest of it is long.
+    for last in failed:
+        last.tell("FAILED")
     skipped = f", {counts[None]} skipped" if counts[None] else ""
     print(f"{counts[True]} passed, {counts[False]} failed{skipped}", flush=True)
     return 1 if counts[False] else 0

@@ -30,7 +30,7 @@ enum FloorComparison {
                     cipher: arguments[2],
                     rounds: rounds
                 )
-                print("\(name == "video" ? "" : "\(name) ")ratio \(Self.hundredths(ratio))")
+                print("\(name == "video" ? "" : "\(name) ")ratio \(Figures.hundredths(ratio))")
             }
         } catch {
             print("error: \(error)")
@@ -60,27 +60,16 @@ enum FloorComparison {
         await server.stop()
         print(scenario.name)
         for (name, results) in zip(["  floor ", "  server"], results) {
-            let cost = Self.median(results.map(\.nanosecondsPerPacket))
-            let group = Self.median(results.map(\.packetsPerMessage))
+            let cost = Figures.median(results.map(\.nanosecondsPerPacket))
+            let group = Figures.median(results.map(\.packetsPerMessage))
             let lost = results.reduce(0) { $0 + $1.lost }
-            print("\(name)  \(Int(cost.rounded())) ns, \(Self.hundredths(group)) packets a message, \(lost) lost")
+            print("\(name)  \(Int(cost.rounded())) ns, \(Figures.hundredths(group)) packets a message, \(lost) lost")
         }
         let ratios = zip(results[0], results[1]).map { $1.nanosecondsPerPacket / $0.nanosecondsPerPacket }
         let sorted = ratios.sorted()
         print(
-            "  ratio   \(Self.hundredths(Self.median(ratios))) (\(Self.hundredths(sorted[0])) to \(Self.hundredths(sorted[sorted.count - 1])))"
+            "  ratio   \(Figures.hundredths(Figures.median(ratios))) (\(Figures.hundredths(sorted[0])) to \(Figures.hundredths(sorted[sorted.count - 1])))"
         )
-        return Self.median(ratios)
-    }
-
-    private static func median(_ values: [Double]) -> Double {
-        let sorted = values.sorted()
-        return sorted.isEmpty ? 0 : sorted[sorted.count / 2]
-    }
-
-    private static func hundredths(_ value: Double) -> String {
-        let scaled = Int((value * 100).rounded())
-        let rest = scaled % 100
-        return "\(scaled / 100).\(rest < 10 ? "0" : "")\(rest)"
+        return Figures.median(ratios)
     }
 }

@@ -22,15 +22,14 @@ enum WorkerScaling {
         let rounds = arguments.count > 2 ? Int(arguments[2]) ?? 11 : 11
         do {
             print("cipher: \(arguments[1]), AES-128-GCM; \(rounds) rounds; packets a second to all subscribers")
-            // Video last: the last line is its ratio.
             // More of audio on its way than for the floor: packets are small, and two workers are to find some.
             var audio = Scenario.audio
             audio.window *= 3
             // Video last: the last line is its ratio.
             for (name, scenario) in [("audio ", audio), ("", .video)] {
                 let ratios = try await Self.compare(scenario, cipher: arguments[1], rounds: rounds)
-                print("\(name)ratio by CPU \(Self.hundredths(ratios.byCPU))")
-                print("\(name)ratio \(Self.hundredths(ratios.byTime))")
+                print("\(name)ratio by CPU \(Figures.hundredths(ratios.byCPU))")
+                print("\(name)ratio \(Figures.hundredths(ratios.byTime))")
             }
         } catch {
             print("error: \(error)")
@@ -56,12 +55,12 @@ enum WorkerScaling {
         }
         print(scenario.name)
         for (name, (server, results)) in zip(["  one worker ", "  two workers"], zip(servers, results)) {
-            let rate = Self.median(results.map(\.packetsPerSecond))
-            let cost = Self.median(results.map(\.nanosecondsPerPacket))
-            let cores = Self.median(results.map(\.busyCores))
-            let group = Self.hundredths(server.packetsPerMessage)
+            let rate = Figures.median(results.map(\.packetsPerSecond))
+            let cost = Figures.median(results.map(\.nanosecondsPerPacket))
+            let cores = Figures.median(results.map(\.busyCores))
+            let group = Figures.hundredths(server.packetsPerMessage)
             print(
-                "\(name)  \(Int(rate)) packets/s, \(Int(cost)) ns each, \(group) packets a message, \(Self.hundredths(cores)) cores busy"
+                "\(name)  \(Int(rate)) packets/s, \(Int(cost)) ns each, \(group) packets a message, \(Figures.hundredths(cores)) cores busy"
             )
             try await Self.check(server, scenario)
         }
@@ -69,8 +68,8 @@ enum WorkerScaling {
         let byTime = zip(results[0], results[1]).map { $1.packetsPerSecond / $0.packetsPerSecond }
         let byCPU = zip(results[0], results[1]).map { 2 * $0.nanosecondsPerPacket / $1.nanosecondsPerPacket }
         let (least, most) = (byTime.min() ?? 0, byTime.max() ?? 0)
-        print("  ratios of rounds: \(Self.hundredths(least)) to \(Self.hundredths(most))")
-        return (Self.median(byTime), Self.median(byCPU))
+        print("  ratios of rounds: \(Figures.hundredths(least)) to \(Figures.hundredths(most))")
+        return (Figures.median(byTime), Figures.median(byCPU))
     }
 
     /// Nothing was left out: each subscriber was sent each packet.
@@ -80,16 +79,5 @@ enum WorkerScaling {
         guard server.forwarded == expected else {
             throw Failure("forwarded \(server.forwarded) packets where it should have been \(expected)")
         }
-    }
-
-    private static func median(_ values: [Double]) -> Double {
-        let sorted = values.sorted()
-        return sorted.isEmpty ? 0 : sorted[sorted.count / 2]
-    }
-
-    private static func hundredths(_ value: Double) -> String {
-        let scaled = Int((value * 100).rounded())
-        let rest = scaled % 100
-        return "\(scaled / 100).\(rest < 10 ? "0" : "")\(rest)"
     }
 }

@@ -33,7 +33,7 @@ struct AdminAPI: Sendable {
     }
 
     private func beginDraining() async -> Response {
-        let deadline = WallClock.text(secondsSince1970: await self.drain.beginAlone())
+        let deadline = WallClock.text(secondsSince1970: await self.drain.drainInBackground())
         return JSONResponse.make(["deadline": .string(deadline)], status: .accepted)
     }
 

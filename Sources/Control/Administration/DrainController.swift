@@ -30,35 +30,36 @@ package final class DrainController: Sendable {
 
     /// Stops joins and tells everybody. Returns the deadline, in seconds since 1970; the same one when called again.
     @discardableResult
-    package func begin() async -> Int64 {
-        self.isDrainingNow.store(true, ordering: .releasing)
-        await self.directory.drain(deadline: self.secondsSince1970() + self.timeout.components.seconds)
-        return await self.directory.drainDeadline ?? 0
-    }
+    package func begin() async -> Int64 { await self.start().deadline }
 
-    /// Begins, and ends the rooms that are left when the time is over: nobody waits for it. Returns the deadline.
-    package func beginAlone() async -> Int64 {
-        let isFirst = !self.isDraining
-        let deadline = await self.begin()
-        if isFirst {
+    /// Begins, and returns the deadline; the first call ends the rooms that are left by then.
+    package func drainInBackground() async -> Int64 {
+        let start = await self.start()
+        if start.isFirst {
             Task {
-                if await !self.drain() { await self.directory.stop() }
+                if await !self.wait(for: self.timeout, clock: ContinuousClock()) { await self.directory.stop() }
             }
         }
-        return deadline
+        return start.deadline
     }
 
     /// Begins, and returns when nobody is left or the time is over, which the first to begin has set. Returns whether
     /// everybody had gone.
     package func drain(clock: some Clock<Duration> = ContinuousClock()) async -> Bool {
-        var time = self.timeout
-        if self.isDraining {
-            let deadline = await self.directory.drainDeadline ?? 0
-            time = min(time, .seconds(max(0, deadline - self.secondsSince1970())))
-        }
+        let start = await self.start()
+        let left = Duration.seconds(max(0, start.deadline - self.secondsSince1970()))
+        return await self.wait(for: start.isFirst ? self.timeout : min(self.timeout, left), clock: clock)
+    }
+
+    private func start() async -> (isFirst: Bool, deadline: Int64) {
+        let isFirst = !self.isDrainingNow.exchange(true, ordering: .acquiringAndReleasing)
+        await self.directory.drain(deadline: self.secondsSince1970() + self.timeout.components.seconds)
+        return (isFirst, await self.directory.drainDeadline ?? 0)
+    }
+
+    private func wait(for time: Duration, clock: some Clock<Duration>) async -> Bool {
         let end = clock.now.advanced(by: time)
-        await self.begin()
-        self.logger.notice("draining", metadata: ["timeout": "\(self.timeout)"])
+        self.logger.notice("draining", metadata: ["timeout": "\(time)"])
         while true {
             let remaining = await self.directory.participantCount
             guard remaining > 0 else { return true }

@@ -61,16 +61,18 @@ struct OfferPlan {
 
     /// What an m-line carries; `nil` for data channels, unknown media and unknown transports, which are rejected.
     func kind(of media: MediaDescription) -> MediaKind? {
-        switch media.transport {
-        // The m-line names UDP or TCP by its default candidate only; old clients leave out DTLS as well, and some the F of
-        // the feedback that they offer all the same. The fingerprint says what it is (RFC 8829 §5.1.2).
-        case "UDP/TLS/RTP/SAVPF", "TCP/TLS/RTP/SAVPF", "TCP/DTLS/RTP/SAVPF", "RTP/SAVPF", "RTP/AVPF",
-            "UDP/TLS/RTP/SAVP",
-            "TCP/TLS/RTP/SAVP", "TCP/DTLS/RTP/SAVP", "RTP/SAVP", "RTP/AVP":
-            MediaKind.allCases.first { $0.name == media.media }
-        default: nil
-        }
+        guard Self.profiles.contains(media.transport) else { return nil }
+        return MediaKind.allCases.first { $0.name == media.media }
     }
+
+    /// All mean DTLS-SRTP: the fingerprint says so (RFC 8829 §5.1.2). UDP or TCP is that of the default candidate only, and
+    /// old clients leave out DTLS, or the F of the feedback that they offer all the same.
+    private static let profiles: Set<String> = [
+        "UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP",
+        "TCP/TLS/RTP/SAVPF", "TCP/TLS/RTP/SAVP",
+        "TCP/DTLS/RTP/SAVPF", "TCP/DTLS/RTP/SAVP",
+        "RTP/SAVPF", "RTP/SAVP", "RTP/AVPF", "RTP/AVP",
+    ]
 
     /// Within a bundle an extension id means one URI and a payload type one encoding (RFC 9143 §9.1, §9.4).
     func checkBundle(_ sections: [AnswerSection], _ offer: SessionDescription) throws(NegotiationError) {

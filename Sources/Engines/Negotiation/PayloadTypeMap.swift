@@ -3,9 +3,10 @@ import SDP
 /// Which payload type of `sink` takes what `source` sends with each of its own.
 ///
 /// Media formats only: the retransmission format is found through `rtxPayloadType` of the two codecs. A format that the
-/// sink has no match for is left out. VP9 and H.265 must agree in profile-id (RFC 7798 §7.2.2), AV1 in profile. H.264 prefers the same profile
-/// (RFC 6184 §8.1), then takes any with the same packetization mode, and last modes 0 and 1 for each other: the packets of mode 0
-/// are a subset of mode 1's, and who leaves the parameter out means 0 but takes fragments nearly always.
+/// sink has no match for is left out. VP9 and H.265 must agree in profile-id (RFC 7798 §7.2.2), AV1 in profile. H.264
+/// prefers the same profile (RFC 6184 §8.1), then takes any with the same packetization mode, and last modes 0 and 1 for
+/// each other: the packets of mode 0 are a subset of mode 1's, and who leaves the parameter out means 0 but takes
+/// fragments nearly always.
 package func payloadTypeMap(from source: NegotiatedSection, to sink: NegotiatedSection) -> [UInt8: UInt8] {
     let candidates = sink.codecs.map { Format($0) }
     var map: [UInt8: UInt8] = [:]
@@ -45,9 +46,14 @@ private struct Format {
             $0.codec == self.codec && $0.channels == self.channels && $0.profile == self.profile
         }
         guard self.codec == .h264 else { return same.first }
-        // Mode 2 is interleaved: nobody else can read it.
-        let other = ["0": "1", "1": "0"][self.packetizationMode]
-        for mode in [self.packetizationMode, other ?? self.packetizationMode] {
+        let modes =
+            switch self.packetizationMode {
+            case "0": ["0", "1"]
+            case "1": ["1", "0"]
+            // Mode 2 is interleaved: nobody else can read it.
+            default: [self.packetizationMode]
+            }
+        for mode in modes {
             let sameMode = same.filter { $0.packetizationMode == mode }
             if let match = sameMode.first(where: { $0.h264Profile == self.h264Profile }) ?? sameMode.first {
                 return match

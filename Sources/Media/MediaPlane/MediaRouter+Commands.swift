@@ -122,7 +122,7 @@ extension MediaRouter {
             unsafe self.destroy(track)
         }
         for leg in unsafe Each(session.pointee.legs) where unsafe !mids.contains(leg.pointee.section.mid) {
-            unsafe session.pointee.legs.removeAll { unsafe $0 == leg }
+            unsafe session.pointee.remove(leg)
             unsafe self.destroy(leg)
         }
         unsafe self.applyFeedback(of: sections, to: session, at: now)
@@ -196,7 +196,7 @@ extension MediaRouter {
     private mutating func addLeg(_ section: NegotiatedSection, to session: SessionPointer, at now: Instant) {
         let leg = LegPointer.allocate(capacity: 1)
         unsafe leg.initialize(to: Leg(session: session, section: section, at: now, using: &self.random))
-        unsafe session.pointee.legs.append(leg)
+        unsafe session.pointee.add(leg)
         if section.kind == .video { unsafe self.makeBandwidth(of: session, for: section, at: now) }
     }
 

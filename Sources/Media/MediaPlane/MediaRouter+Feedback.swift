@@ -15,22 +15,17 @@ extension MediaRouter {
         // Of one datagram, however many NACKs it has.
         var budget = Self.largestNACK
         var feedbackCount = 0
-        var lookups = Self.mostLookups
         while let view = compound.next() {
             switch view.kind {
             case .senderReport, .receiverReport: unsafe self.receiveReport(view, session: session, at: now)
             case .nack: unsafe self.receiveNACK(view, session: session, budget: &budget, at: now)
             case .pictureLossIndication:
                 // About a stream that this peer is sent: it cannot ask on behalf of others (ATTACKS A-54).
-                lookups -= 1
-                guard lookups >= 0, let media = view.mediaSSRC, let leg = unsafe self.leg(media, of: session) else {
-                    continue
-                }
+                guard let media = view.mediaSSRC, let leg = unsafe session.pointee.leg(media) else { continue }
                 unsafe leg.pointee.pliCount &+= 1
                 let passed = unsafe self.requestKeyFrame(for: leg, at: now)
                 if passed { self.counters.pictureLossForwarded &+= 1 } else { self.counters.pictureLossThrottled &+= 1 }
-            case .fullIntraRequest:
-                unsafe self.receiveFullIntraRequest(view, session: session, lookups: &lookups, at: now)
+            case .fullIntraRequest: unsafe self.receiveFullIntraRequest(view, session: session, at: now)
             case .goodbye: unsafe self.receiveGoodbye(view, session: session)
             case .transportFeedback, .congestionControlFeedback, .receiverEstimatedMaximumBitrate:
                 feedbackCount += 1
@@ -52,10 +47,6 @@ extension MediaRouter {
         }
     }
 
-    /// Of a datagram: streams that are looked for because a picture of them is wanted. A subscriber with more gets the
-    /// rest by its next datagram.
-    private static let mostLookups = 64
-
     private mutating func receiveBandwidthFeedback(
         _ view: borrowing RTCPPacketView,
         session: SessionPointer,
@@ -66,11 +57,6 @@ extension MediaRouter {
         case .congestionControlFeedback: unsafe self.receiveCongestionControlFeedback(view, session: session, at: now)
         default: unsafe self.receiveEstimate(view, session: session, at: now)
         }
-    }
-
-    func leg(_ ssrc: SSRC, of session: SessionPointer) -> LegPointer? {
-        for leg in unsafe Each(session.pointee.legs) where unsafe leg.pointee.ssrc == ssrc { return unsafe leg }
-        return nil
     }
 
     private func layer(_ ssrc: SSRC, of session: SessionPointer) -> (track: TrackPointer, layer: Int)? {
@@ -93,7 +79,7 @@ extension MediaRouter {
         var expected = 0
         var lost = 0
         for index in 0..<view.reportBlockCount {
-            guard let block = view.reportBlock(at: index), let leg = unsafe self.leg(block.ssrc, of: session) else {
+            guard let block = view.reportBlock(at: index), let leg = unsafe session.pointee.leg(block.ssrc) else {
                 continue
             }
             let before = unsafe leg.pointee.statistics.highestSequenceNumberReceived
@@ -120,14 +106,10 @@ extension MediaRouter {
     private mutating func receiveFullIntraRequest(
         _ view: borrowing RTCPPacketView,
         session: SessionPointer,
-        lookups: inout Int,
         at now: Instant
     ) {
         for index in 0..<view.fullIntraRequestCount {
-            lookups -= 1
-            guard lookups >= 0 else { return }
-            guard let entry = view.fullIntraRequest(at: index), let leg = unsafe self.leg(entry.ssrc, of: session)
-            else {
+            guard let entry = view.fullIntraRequest(at: index), let leg = unsafe session.pointee.leg(entry.ssrc) else {
                 continue
             }
             // The same number again is the same request, repeated in case it was lost (RFC 5104 §4.3.1.2).

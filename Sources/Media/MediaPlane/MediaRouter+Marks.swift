@@ -152,9 +152,7 @@ private struct ReportedLegs {
     private mutating func leg(_ ssrc: SSRC) -> LegPointer? {
         if self.ssrc != ssrc {
             self.ssrc = ssrc
-            unsafe self.leg = unsafe self.session.pointee.legs.first { leg in
-                unsafe leg.pointee.ssrc == ssrc || leg.pointee.retransmissionSSRC == ssrc
-            }
+            unsafe self.leg = unsafe self.session.pointee.leg(ofAny: ssrc)
         }
         return unsafe self.leg
     }

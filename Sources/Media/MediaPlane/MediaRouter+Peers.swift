@@ -127,7 +127,7 @@ extension MediaRouter {
     mutating func destroySession(_ index: Int) {
         guard let session = unsafe self.sessions[index] else { return }
         while let track = unsafe session.pointee.tracks.popLast() { unsafe self.destroy(track) }
-        while let leg = unsafe session.pointee.legs.popLast() { unsafe self.destroy(leg) }
+        while let leg = unsafe session.pointee.removeLastLeg() { unsafe self.destroy(leg) }
         for address in unsafe session.pointee.addresses { self.addresses.remove(address, session: index) }
         for key in unsafe session.pointee.fragmentKeys where self.indexByFragment[key] == index {
             self.indexByFragment[key] = nil

@@ -16,7 +16,7 @@ extension MediaRouter {
         budget: inout Int,
         at now: Instant
     ) {
-        guard let media = view.mediaSSRC, let leg = unsafe self.leg(media, of: session),
+        guard let media = view.mediaSSRC, let leg = unsafe session.pointee.leg(media),
             let track = unsafe leg.pointee.track
         else { return }
         // Closures over a noncopyable `self` are not to be had, so the numbers are collected first: a bounded list.

@@ -74,7 +74,9 @@ struct Session: ~Copyable {
     var rateLimiter: PacketRateLimiter
 
     // What it is sent.
-    var legs: [LegPointer] = unsafe []
+    private(set) var legs: [LegPointer] = unsafe []
+    /// Of `legs`, in their order: a datagram of RTCP may name hundreds, and each leg lies in memory of its own.
+    private var legSSRCs: [(media: SSRC, retransmission: SSRC)] = []
     /// To this peer and back, smoothed; from its reports, or from how soon it repeats what it is asked for.
     private(set) var roundTripTime: Nanoseconds?
     var reports: RTCPSchedule
@@ -118,6 +120,36 @@ struct Session: ~Copyable {
         guard let bandwidth = unsafe self.bandwidth else { return }
         unsafe bandwidth.deinitialize(count: 1)
         unsafe bandwidth.deallocate()
+    }
+
+    mutating func add(_ leg: LegPointer) {
+        unsafe self.legs.append(leg)
+        self.legSSRCs.append(unsafe (leg.pointee.ssrc, leg.pointee.retransmissionSSRC))
+    }
+
+    mutating func remove(_ leg: LegPointer) {
+        guard let index = unsafe self.legs.firstIndex(of: leg) else { return }
+        unsafe self.legs.remove(at: index)
+        self.legSSRCs.remove(at: index)
+    }
+
+    mutating func removeLastLeg() -> LegPointer? {
+        _ = self.legSSRCs.popLast()
+        return unsafe self.legs.popLast()
+    }
+
+    /// The leg whose media, not whose retransmissions, has this SSRC.
+    func leg(_ ssrc: SSRC) -> LegPointer? {
+        guard let index = self.legSSRCs.firstIndex(where: { $0.media == ssrc }) else { return nil }
+        return unsafe self.legs[index]
+    }
+
+    /// The leg whose media or retransmissions have this SSRC.
+    func leg(ofAny ssrc: SSRC) -> LegPointer? {
+        guard let index = self.legSSRCs.firstIndex(where: { $0.media == ssrc || $0.retransmission == ssrc }) else {
+            return nil
+        }
+        return unsafe self.legs[index]
     }
 
     mutating func noteRoundTrip(_ sample: Nanoseconds) {

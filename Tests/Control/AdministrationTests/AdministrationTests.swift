@@ -256,7 +256,7 @@ import Testing
             secondsSince1970: { 100 },
             logger: Server.logger
         )
-        #expect(await drain.beginAlone() == 100)
+        #expect(await drain.drainInBackground() == 100)
         // A stop that comes later does not wait anew.
         _ = await drain.drain()
         for _ in 0..<500 where await !directory.all.isEmpty { try await Task.sleep(for: .milliseconds(10)) }

@@ -33,7 +33,7 @@ import Testing
     }
 
     @Test func `a client that was busy, dropped datagrams or had no sockets is short of something, and says so`() {
-        #expect(!RunReport(scenario: Scenario(name: "test")).isClientShort)
+        #expect(!RunReport(scenario: Scenario(name: "test")).isInconclusive)
         let changes: [(String, (inout RunReport) -> Void)] = [
             ("busy 90 % of the time", { $0.client.running = 0.9 }),
             ("busy 85 % of the time", { ($0.client.running, $0.client.waiting) = (0.5, 0.35) }),
@@ -43,15 +43,15 @@ import Testing
         for (text, change) in changes {
             var report = RunReport(scenario: Scenario(name: "test"))
             change(&report)
-            #expect(report.isClientShort)
-            #expect(report.clientShortages.first?.contains(text) == true, "\(report.clientShortages)")
-            #expect(report.warnings == report.clientShortages)
+            #expect(report.isInconclusive)
+            #expect(report.doubts.first?.contains(text) == true, "\(report.doubts)")
+            #expect(report.warnings == report.doubts)
         }
         // These make figures doubtful, but say nothing of what the client could do.
         var report = RunReport(scenario: Scenario(name: "test"))
         report.clientRefusals = 5
         for _ in 0..<100 { report.lateness.record(nanoseconds: 30_000_000) }
-        #expect(!report.isClientShort)
+        #expect(!report.isInconclusive)
         #expect(report.warnings.count == 2)
     }
 }

@@ -144,12 +144,12 @@ import Testing
 
     @Test func `figures that were wanted and not had, and joins that a limit refused, are told`() {
         var report = LimitTests.report([])
-        #expect(report.warnings.isEmpty && !report.isClientShort)
+        #expect(report.warnings.isEmpty && !report.isInconclusive)
         report.figuresSource = "http://server/metrics"
         #expect(report.warnings.first?.contains("http://server/metrics did not tell") == true, "\(report.warnings)")
         report.rateLimited = 19
-        #expect(report.isClientShort)
-        #expect(report.clientShortages.first?.contains("19 sessions were refused because they came too fast") == true)
+        #expect(report.isInconclusive)
+        #expect(report.doubts.first?.contains("19 sessions were refused because they came too fast") == true)
     }
 
     @Test func `a long plot draws each dot as it is, and stacks what belongs together`() {

@@ -6,7 +6,7 @@ package struct FoundLimit: Sendable {
             case broke
             /// A limit broke, but this client was short of something, or came too fast for the server's limit of joins:
             /// nothing is known of what the server can do.
-            case clientShort = "not the server"
+            case inconclusive = "not the server"
         }
 
         package var load: Int
@@ -19,7 +19,7 @@ package struct FoundLimit: Sendable {
 
         package var outcome: Outcome {
             if self.report.passed { return .held }
-            return self.report.isClientShort ? .clientShort : .broke
+            return self.report.isInconclusive ? .inconclusive : .broke
         }
     }
 
@@ -104,7 +104,7 @@ package struct FoundLimit: Sendable {
     private var breaking: Step? { self.steps.filter { !$0.report.passed }.min { $0.load < $1.load } }
 
     /// Whether the answer is this client's, not the server's: the server may hold more.
-    package var isClientShort: Bool { self.breaking?.outcome == .clientShort }
+    package var isInconclusive: Bool { self.breaking?.outcome == .inconclusive }
 
     /// What it holds, and what broke at which load.
     package var verdict: String {
@@ -123,7 +123,7 @@ package struct FoundLimit: Sendable {
             let end = self.reachedEnd ? "no larger load was to be tried" : "no limit broke in \(self.steps.count) runs"
             return "holds at least \(amount(self.holds)): \(end)" + (self.bound.isEmpty ? "" : ", \(self.bound)")
         }
-        if let shortages = self.breaking?.report.clientShortages, !shortages.isEmpty {
+        if let shortages = self.breaking?.report.doubts, !shortages.isEmpty {
             let held = self.holds > 0 ? "holds at least \(amount(self.holds))" : "may hold any number of \(unit)"
             return
                 "\(held); what more it holds is not known, because at \(amount(breaks)), it was not the server that could "

@@ -77,7 +77,7 @@ extension FoundLimit {
         return """
             {"scenario": \(try quoted(self.scenario.name)), "raised": \(try quoted(self.raised.rawValue)), \
             "holds": \(self.holds), "participants": \(participants), \
-            "breaks": \(self.breaks.map { "\($0)" } ?? "null"), "clientIsShort": \(self.isClientShort), \
+            "breaks": \(self.breaks.map { "\($0)" } ?? "null"), "clientIsShort": \(self.isInconclusive), \
             "serverIsGone": \(self.serverIsGone), "verdict": \(try quoted(self.verdict)),
             "steps": [\(steps.joined(separator: ",\n"))]}
             """

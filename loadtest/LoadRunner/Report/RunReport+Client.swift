@@ -5,7 +5,7 @@ extension RunReport {
     private static let largestLateness = 10.0
 
     /// Why this client, and not the server, may be what a run was short of; empty when it had enough of everything.
-    package var clientShortages: [String] {
+    package var doubts: [String] {
         var shortages: [String] = []
         if self.client.isTooHigh {
             shortages.append(
@@ -33,11 +33,11 @@ extension RunReport {
     }
 
     /// Whether a limit that was not kept says nothing of the server.
-    package var isClientShort: Bool { !self.clientShortages.isEmpty }
+    package var isInconclusive: Bool { !self.doubts.isEmpty }
 
     /// What makes the figures doubtful.
     package var warnings: [String] {
-        var warnings = self.clientShortages
+        var warnings = self.doubts
         if let figuresSource, self.server == nil {
             warnings.append("nothing is known of the server's CPU and memory: \(figuresSource) did not tell to the end")
         }

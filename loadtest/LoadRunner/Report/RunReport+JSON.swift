@@ -184,7 +184,7 @@ extension RunReport {
                 cpuShare: self.client.running,
                 waitShare: self.client.waiting,
                 processCPUShare: self.client.process,
-                isShort: self.isClientShort,
+                isShort: self.isInconclusive,
                 latenessMilliseconds: Self.quantiles(self.lateness),
                 droppedDatagrams: self.clientDrops,
                 refusedDatagrams: self.clientRefusals
