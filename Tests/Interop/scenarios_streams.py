@@ -137,7 +137,7 @@ class Tone(AudioStreamTrack):
 
 
 @contextlib.asynccontextmanager
-async def aiortc_session(url, prepare):
+async def aiortc_session(url, prepare, setup="actpass"):
     """A peer connection by one POST; DELETE at the end."""
     pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     location = None
@@ -147,7 +147,8 @@ async def aiortc_session(url, prepare):
             await pc.setLocalDescription(await pc.createOffer())
             started = time.monotonic()
             headers = {"Content-Type": "application/sdp"}
-            async with http.post(url, data=pc.localDescription.sdp.encode(), headers=headers) as response:
+            offer = pc.localDescription.sdp.replace("a=setup:actpass", f"a=setup:{setup}")
+            async with http.post(url, data=offer.encode(), headers=headers) as response:
                 answer = await response.text()
                 assert response.status == 201, f"POST {url}: {response.status} {answer[:500]}"
                 location = response.url.join(aiohttp.client.URL(response.headers["Location"]))
@@ -235,3 +236,15 @@ async def aiortc_to_aiortc(run):
     async with aiortc_session(f"{server.url}/whip/snakes/one", sending("H264")):
         async with aiortc_session(f"{server.url}/whep/snakes", receiving(counts)):
             await count_decoded(run, counts, seconds=6)
+
+
+@scenario("Chromium publishes and aiortc plays, both waiting for the server to begin the handshake")
+async def passive_clients(run):
+    server = await run.server(media_host=own_address())
+    browser = await run.chromium()
+    sender = await blank_page(run, browser, server)
+    published = await publish(sender, "waiting", setup="passive")
+    counts = {}
+    async with aiortc_session(f"{server.url}/whep/waiting", receiving(counts), setup="passive"):
+        await count_decoded(run, counts, seconds=5)
+    await close(sender, published)

@@ -3,11 +3,12 @@
 window.interop ??= (() => {
     const sessions = new Map();
 
-    async function post(path, pc) {
+    async function post(path, pc, setup) {
         await pc.setLocalDescription();
         const started = performance.now();
         const response = await fetch(path, {
-            method: "POST", headers: { "Content-Type": "application/sdp" }, body: pc.localDescription.sdp,
+            method: "POST", headers: { "Content-Type": "application/sdp" },
+            body: pc.localDescription.sdp.replaceAll("a=setup:actpass", `a=setup:${setup}`),
         });
         const text = await response.text();
         if (response.status !== 201) throw new Error(`${path}: HTTP ${response.status} ${text}`);
@@ -23,14 +24,14 @@ window.interop ??= (() => {
         transceiver.setCodecPreferences([...wanted, ...list.filter((entry) => /\/rtx$/i.test(entry.mimeType))]);
     }
 
-    async function open(pc, path, extra) {
-        const { location, milliseconds } = await post(path, pc);
+    async function open(pc, path, extra, setup = "actpass") {
+        const { location, milliseconds } = await post(path, pc, setup);
         const key = `s${sessions.size}`;
         sessions.set(key, { pc, location, ...extra });
         return { key, location, milliseconds };
     }
 
-    async function publish(path, { codec, width = 640, height = 360, encodings = [] } = {}) {
+    async function publish(path, { codec, width = 640, height = 360, encodings = [], setup } = {}) {
         const stream = await navigator.mediaDevices.getUserMedia({
             audio: true, video: { width, height, frameRate: 30 },
         });
@@ -41,7 +42,7 @@ window.interop ??= (() => {
             const transceiver = pc.addTransceiver(track, init);
             if (track.kind === "video") preferCodec(transceiver, RTCRtpSender, codec);
         }
-        const session = await open(pc, path, { stream });
+        const session = await open(pc, path, { stream }, setup);
         await keepResolution(pc);
         return session;
     }

@@ -36,6 +36,8 @@ struct AnswerSection: Sendable, Equatable {
 struct AnswerWriter {
     let local: LocalTransport
     let labels: [String: SectionLabel]
+    /// The server's role in the DTLS handshake.
+    let setup: SDPAttribute.Setup
     /// For m-lines that are not bound.
     let defaultCNAME: String
     /// The m-line that carries the bundle's transport: the candidates stand in it alone (RFC 9143 §7.3.1).
@@ -81,7 +83,7 @@ struct AnswerWriter {
             SDPAttribute(
                 SDPAttribute.CertificateFingerprint(hash: fingerprint.hash.rawValue, digest: fingerprint.digest)
             ),
-            SDPAttribute(SDPAttribute.Setup.passive),
+            SDPAttribute(self.setup),
         ]
     }
 

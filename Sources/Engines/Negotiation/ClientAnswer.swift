@@ -51,14 +51,17 @@ extension ClientOffer {
         }
         guard let carrier else { throw .invalid("the answer accepts no m-line") }
         let setup = carrier.first(SDPAttribute.Setup.self) ?? answer.first(SDPAttribute.Setup.self)
-        guard setup != .active else {
+        let isServerPassive = setup != .active
+        guard isServerPassive == (self.setup != .passive) else {
             throw .unsupported(
-                "the answer has a=setup:active: server and client would both begin the DTLS handshake"
+                isServerPassive
+                    ? "the answer has no a=setup:active: server and client would both wait for the DTLS handshake"
+                    : "the answer has a=setup:active: server and client would both begin the DTLS handshake"
             )
         }
         return ClientAnswer(
             session: NegotiatedSession(
-                transport: try TransportReader.transport(carrier, of: answer),
+                transport: try TransportReader.transport(carrier, of: answer, isPassive: isServerPassive),
                 sections: sections
             ),
             candidates: carrier.all(SDPAttribute.Candidate.self).compactMap { candidate in

@@ -27,7 +27,8 @@ package struct ClientOffer: Sendable {
     package var offersCongestionControlFeedback = false
     /// Offers the dependency descriptor for video.
     package var offersDependencyDescriptor = true
-    /// Browsers offer `actpass`; who can be the DTLS client only may say so (RFC 9725 on `a=setup`).
+    /// Browsers offer `actpass`; who can be the DTLS client only, or the server only, may say so. With `actpass` this client
+    /// begins the handshake, and refuses answers that would have it wait.
     package var setup = SDPAttribute.Setup.actpass
     private let sessionID: UInt64
     private let cname: String

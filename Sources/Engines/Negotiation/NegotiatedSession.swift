@@ -19,11 +19,20 @@ package struct RemoteTransport: Sendable, Equatable {
     package var password: Redacted<String>
     /// Any of these may match the peer's certificate (RFC 8122 §5).
     package var fingerprints: [Fingerprint]
+    /// Waits for the other side's ClientHello instead of beginning the DTLS handshake (RFC 8842 §5.3). For the life of the
+    /// association, so for that of the session.
+    package var isPassive: Bool
 
-    package init(usernameFragment: String, password: Redacted<String>, fingerprints: [Fingerprint]) {
+    package init(
+        usernameFragment: String,
+        password: Redacted<String>,
+        fingerprints: [Fingerprint],
+        isPassive: Bool = false
+    ) {
         self.usernameFragment = usernameFragment
         self.password = password
         self.fingerprints = fingerprints
+        self.isPassive = isPassive
     }
 }
 

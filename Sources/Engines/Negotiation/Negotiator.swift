@@ -78,6 +78,7 @@ package struct Negotiator: Sendable {
         let writer = AnswerWriter(
             local: local,
             labels: labels,
+            setup: self.session?.transport.isPassive == true ? .active : .passive,
             defaultCNAME: "sluice-\(String(self.sessionID, radix: 36))",
             taggedMID: group.first ?? self.sections.first { $0.accepted != nil }?.mid
         )
@@ -352,8 +353,11 @@ extension Negotiator {
                     + self.codecs.map { $0.rawValue }.sorted().joined(separator: ", ")
             )
         }
-        for index in accepted { try TransportReader.checkSetup(offer.media[index], of: offer) }
-        let transport = try TransportReader.transport(offer.media[index], of: offer)
+        let before = self.session?.transport.isPassive
+        let isPassive = try TransportReader.isPassive(offer.media[index], of: offer, before: before)
+        // One association carries all of them.
+        for index in accepted { _ = try TransportReader.isPassive(offer.media[index], of: offer, before: isPassive) }
+        let transport = try TransportReader.transport(offer.media[index], of: offer, isPassive: isPassive)
         guard let old = self.session?.transport else {
             self.isICERestart = false
             return transport

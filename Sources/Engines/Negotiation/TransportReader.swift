@@ -6,9 +6,11 @@ enum TransportReader {
     /// The bound on fingerprints; aiortc offers three.
     static let maximumFingerprints = 8
 
+    /// - Parameter isPassive: of the client, in the DTLS handshake.
     static func transport(
         _ media: MediaDescription,
-        of session: SessionDescription
+        of session: SessionDescription,
+        isPassive: Bool
     ) throws(NegotiationError) -> RemoteTransport {
         let (usernameFragment, password) = try Self.credentials(
             media.iceUsernameFragment ?? session.iceUsernameFragment,
@@ -17,7 +19,8 @@ enum TransportReader {
         return RemoteTransport(
             usernameFragment: usernameFragment,
             password: password,
-            fingerprints: try Self.fingerprints(media, of: session)
+            fingerprints: try Self.fingerprints(media, of: session),
+            isPassive: isPassive
         )
     }
 
@@ -63,11 +66,28 @@ enum TransportReader {
         return usable
     }
 
-    /// The server is the passive side of DTLS, as ICE-lite servers are. No `a=setup` means active (RFC 4145 §4).
-    static func checkSetup(_ media: MediaDescription, of session: SessionDescription) throws(NegotiationError) {
-        let setup = media.first(SDPAttribute.Setup.self) ?? session.first(SDPAttribute.Setup.self)
-        guard setup == .passive || setup == .holdconn else { return }
-        throw .unsupported("a=setup must be actpass or active; the server waits for the client's DTLS handshake")
+    /// Whether a client waits for the server's ClientHello. The server waits where it may choose, as ICE-lite servers do; no
+    /// `a=setup` means active (RFC 4145 §4).
+    ///
+    /// - Parameter before: what was agreed on already: the roles stay as long as the association, whatever is offered
+    ///   (RFC 8842 §5.5).
+    static func isPassive(
+        _ media: MediaDescription,
+        of session: SessionDescription,
+        before: Bool?
+    ) throws(NegotiationError) -> Bool {
+        let isPassive: Bool
+        switch media.first(SDPAttribute.Setup.self) ?? session.first(SDPAttribute.Setup.self) {
+        case .actpass: isPassive = before ?? false
+        case .active, nil: isPassive = false
+        case .passive: isPassive = true
+        case .holdconn:
+            throw .unsupported("a=setup must be actpass or active, or passive to wait for the server's handshake")
+        }
+        guard before == nil || isPassive == before else {
+            throw .unsupported("a=setup turned round who begins the DTLS handshake; that needs a new session")
+        }
+        return isPassive
     }
 }
 

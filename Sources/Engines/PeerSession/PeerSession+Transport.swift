@@ -70,9 +70,9 @@ extension PeerSession {
         }
     }
 
-    /// Makes the DTLS association, once. Returns whether there is one.
+    /// Makes the DTLS association, once. Returns whether there is one, which may be out as a job.
     private mutating func startHandshake(at now: Instant) -> Bool {
-        guard self.dtls == nil else { return true }
+        guard self.dtls == nil, !self.isHandshakeOut else { return true }
         do throws(DTLSSetupError) {
             self.dtls = try DTLSSession(
                 role: self.dtlsRole,
@@ -156,7 +156,7 @@ extension PeerSession {
         let isFirst = self.selected == nil
         self.selected = address
         self.emit(.selected(address))
-        // A client starts its handshake as soon as there is a path; a server waits for it.
+        // A DTLS client starts its handshake as soon as there is a path; a server waits for it.
         if isFirst, self.dtlsRole == .client, self.startHandshake(at: now) { self.drainHandshake(at: now) }
     }
 

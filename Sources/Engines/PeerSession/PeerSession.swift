@@ -6,8 +6,8 @@ package import SRTP
 
 /// One peer: ICE, DTLS and SRTP composed behind one `receive`, `handleTimeout` and `nextOutput`.
 ///
-/// The server runs it with an ICE-lite agent and as DTLS server; the headless client with a full, controlling agent and
-/// as DTLS client. It reads no clock and opens no socket. After each call that changes it, outputs are drained until
+/// The server runs it with an ICE-lite agent, and as DTLS server unless its client waits for a handshake; the headless
+/// client with a full, controlling agent, and the other way round. It reads no clock and opens no socket. After each call that changes it, outputs are drained until
 /// `.wait`.
 ///
 /// The order of trust: only STUN may come from anywhere. DTLS and SRTP are looked at only when they come from an
@@ -103,9 +103,10 @@ package struct PeerSession: ~Copyable {
     /// IANA's name of the DTLS cipher suite; empty before `.connected`.
     package internal(set) var dtlsCipher = ""
 
-    /// A server's session: ICE-lite, DTLS passive.
+    /// A server's session: ICE-lite.
     ///
     /// - Parameters:
+    ///   - role: who waits for the other's ClientHello (`.server`), or begins as soon as there is a path (`.client`).
     ///   - srtpLibrary: protects its packets; must be usable.
     ///   - offloadsHandshakes: hands handshakes out as `.handshake` jobs; else they are done in `receive`.
     package init(
@@ -113,13 +114,14 @@ package struct PeerSession: ~Copyable {
         remote: ICECredentials,
         certificate: DTLSCertificate,
         fingerprints: [DTLSFingerprint],
+        role: DTLSSession.Role = .server,
         srtpLibrary: SRTPLibrary = .fastest,
         offloadsHandshakes: Bool = false,
         at now: Instant
     ) {
         self.init(
             ice: ICERole(ICELiteAgent(local: local, remote: remote)),
-            role: .server,
+            role: role,
             certificate: certificate,
             fingerprints: fingerprints,
             srtpLibrary: srtpLibrary,
@@ -129,13 +131,16 @@ package struct PeerSession: ~Copyable {
         )
     }
 
-    /// A client's session: full ICE, controlling, DTLS active.
+    /// A client's session: full ICE, controlling.
     ///
-    /// - Parameter agent: with the server's candidates, not started yet.
+    /// - Parameters:
+    ///   - agent: with the server's candidates, not started yet.
+    ///   - role: who begins the handshake (`.client`), or waits for it (`.server`).
     package init(
         client agent: ICEAgent,
         certificate: DTLSCertificate,
         fingerprints: [DTLSFingerprint],
+        role: DTLSSession.Role = .client,
         srtpLibrary: SRTPLibrary = .fastest,
         random: RandomSource = .system,
         at now: Instant
@@ -144,7 +149,7 @@ package struct PeerSession: ~Copyable {
         agent.start(at: now)
         self.init(
             ice: ICERole(agent),
-            role: .client,
+            role: role,
             certificate: certificate,
             fingerprints: fingerprints,
             srtpLibrary: srtpLibrary,

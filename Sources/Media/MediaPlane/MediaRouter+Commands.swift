@@ -56,6 +56,7 @@ extension MediaRouter {
             remote: configuration.remoteCredentials,
             certificate: self.configuration.certificate,
             fingerprints: configuration.dtlsFingerprints,
+            role: configuration.negotiated.transport.isPassive ? .client : .server,
             srtpLibrary: self.configuration.srtpLibrary,
             offloadsHandshakes: self.configuration.offloadsHandshakes,
             at: now

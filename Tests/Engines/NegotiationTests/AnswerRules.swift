@@ -37,7 +37,11 @@ func brokenRules(offer: SessionDescription, answer: SessionDescription) -> [Stri
         )
         let kinds = answered.all(SDPAttribute.RTCPFeedback.self).map { $0.kind }
         expect(!kinds.contains("ack ccfb") || !kinds.contains("transport-cc"), name + "one kind of congestion feedback")
-        expect(answered.first(SDPAttribute.Setup.self) == .passive, name + "setup:passive")
+        let setup = offered.first(SDPAttribute.Setup.self) ?? offer.first(SDPAttribute.Setup.self)
+        expect(
+            answered.first(SDPAttribute.Setup.self) == (setup == .passive ? .active : .passive),
+            name + "setup:passive, unless the client is that"
+        )
         expect(answered.all(SDPAttribute.CertificateFingerprint.self).count == 1, name + "one fingerprint")
         expect(answered.iceUsernameFragment != nil && answered.icePassword != nil, name + "ICE credentials")
         let isTagged = group.isEmpty || answered.mid == group.first

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 @Suite struct ClientOfferTests {
-    private static let local = LocalTransport(
+    static let local = LocalTransport(
         usernameFragment: "clnt",
         password: Redacted("clientpasswordclientpass"),
         fingerprint: Fingerprint(hash: .sha256, digest: Array(32..<64)),

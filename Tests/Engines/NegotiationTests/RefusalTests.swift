@@ -21,7 +21,6 @@ struct RefusedOffer: Sendable, CustomTestStringConvertible {
             Offer.make(both).replacing("a=rtcp-mux\r\n", with: ""),
             "a=rtcp-mux"
         ),
-        unsupported("passive", Offer.make(both, setup: "passive"), "actpass or active"),
         unsupported("holdconn", Offer.make(both, setup: "holdconn"), "actpass or active"),
         unsupported("only SHA-1", Offer.make(both, fingerprint: "sha-1 \(shortDigest)"), "sha-256"),
         unsupported("only MD5", Offer.make(both, fingerprint: "md5 \(shortDigest)"), "sha-256"),

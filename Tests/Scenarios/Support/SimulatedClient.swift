@@ -6,6 +6,7 @@ import MediaControl
 import Negotiation
 import PeerSession
 import RTP
+import SDP
 import SRTP
 import STUN
 
@@ -117,6 +118,7 @@ final class SimulatedClient {
             client: agent,
             certificate: self.certificate,
             fingerprints: remote.fingerprints.map { DTLSFingerprint(hash: .sha256, digest: $0.digest) },
+            role: self.offer.setup == .passive ? .server : .client,
             random: self.random.source,
             at: now
         )
