@@ -120,9 +120,9 @@ async def perform_until_sure(binary, artifacts, scenario, deadline, allowance):
         else:
             allowance.tries -= 1
         allowance.tried_again.append(sentence)
-        print(f"        try {number}, cameras make {frame_rate} pictures per second:", flush=True)
         limit = min(timeout, left - (time.monotonic() - started))
         with machine.at_frame_rate(frame_rate):
+            print(f"        try {number}, cameras make {machine.frame_rate} pictures per second:", flush=True)
             last = await perform(binary, f"{artifacts}/try-{number}", sentence, limit, function)
         allowance.seconds -= time.monotonic() - started
     last.tell({True: "passed", False: "FAILED", None: "skipped"}[last.passed])
@@ -152,7 +152,7 @@ async def main(binary, patterns):
     for sentence, timeout, function in chosen:
         left = deadline - time.monotonic()
         if left <= 0:
-            print(f"FAILED  {sentence}: not begun, the {BUDGET:.0f} s of the whole run are over", flush=True)
+            failed.append(Try(False, f"{sentence}: not begun, the {BUDGET:.0f} s of the whole run are over"))
             counts[False] += 1
             continue
         last = await perform_until_sure(binary, artifacts, (sentence, timeout, function), deadline, allowance)

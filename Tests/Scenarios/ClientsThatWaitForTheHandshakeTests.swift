@@ -114,6 +114,26 @@ import Testing
         #expect(hellos == after)
     }
 
+    @Test func `nothing is begun towards an address that is another's`() throws {
+        let scene = try AudioCall(seed: 125)
+        try scene.connect()
+        let liar = scene.call.addClient()
+        liar.offer.setup = .passive
+        _ = liar.add(.audio, direction: .send)
+        try scene.call.negotiate(liar)
+        scene.call.network.setImpairment(.init(loss: 1), of: liar.address)
+        var hellos = 0
+        scene.call.watchesServer = { bytes, to, _ in
+            if to == scene.subscriber.address, bytes.isDTLS, bytes[0] == 22, bytes[13] == 1 { hellos += 1 }
+        }
+        for _ in 0..<5 {
+            scene.call.inject(liar.makeCheck(nominates: true), from: scene.subscriber.address)
+            scene.talk(for: .seconds(1))
+        }
+        #expect(hellos == 0)
+        #expect(scene.isHeard())
+    }
+
     @Test func `one whose certificate is not the announced one is refused`() throws {
         let call = SimulatedCall(seed: 123)
         let liar = call.addClient()

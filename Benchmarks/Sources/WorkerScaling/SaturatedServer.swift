@@ -54,6 +54,8 @@ final class SaturatedServer {
         var packetsPerSecond: Double
         /// Of all workers' CPU, for each packet to one subscriber.
         var nanosecondsPerPacket: Double
+        /// Of each worker's CPU, for each packet to one of its own subscribers.
+        var nanosecondsByWorker: [Double]
         /// CPU of all workers, in cores.
         var busyCores: Double
     }
@@ -68,18 +70,22 @@ final class SaturatedServer {
         // The first to be sent is the last.
         self.bursts.reverse()
         try self.send(packets: first)
-        let (began, before) = (ct_now_nanoseconds(), self.workersTime)
+        let (began, before) = (ct_now_nanoseconds(), self.workerTimes)
         try self.send(packets: packets)
-        let (seconds, used) = (Double(ct_now_nanoseconds() - began) / 1e9, Double(self.workersTime - before))
+        let seconds = Double(ct_now_nanoseconds() - began) / 1e9
+        let times = zip(self.workerTimes, before).map { Double($0 - $1) }
+        let used = times.reduce(0, +)
         let forwarded = Double(packets * self.scenario.subscribers)
         return Round(
             packetsPerSecond: forwarded / seconds,
             nanosecondsPerPacket: used / forwarded,
+            // Subscribers take turns, and there is an even number of them.
+            nanosecondsByWorker: times.map { $0 / (forwarded / Double(times.count)) },
             busyCores: used / 1e9 / seconds
         )
     }
 
-    private var workersTime: Int64 { self.server.threads.reduce(0) { $0 + ct_cpu_nanoseconds($1) } }
+    private var workerTimes: [Int64] { self.server.threads.map { ct_cpu_nanoseconds($0) } }
 
     private func send(packets: Int) throws {
         let end = self.published + packets

@@ -62,6 +62,13 @@ enum WorkerScaling {
             print(
                 "\(name)  \(Int(rate)) packets/s, \(Int(cost)) ns each, \(group) packets a message, \(Figures.hundredths(cores)) cores busy"
             )
+            let workers = results.first?.nanosecondsByWorker.indices ?? 0..<0
+            if workers.count > 1 {
+                let costs = workers.map { worker in
+                    "\(Int(Figures.median(results.map { $0.nanosecondsByWorker[worker] })))"
+                }
+                print("    of each worker: \(costs.joined(separator: " and ")) ns")
+            }
             try await Self.check(server, scenario)
         }
         for server in servers { await server.stop() }

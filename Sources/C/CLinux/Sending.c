@@ -39,6 +39,8 @@ struct message {
 
 struct cl_send_batch {
     int segmentation;
+    // The kernel has taken a message of several datagrams.
+    int has_segmented;
     uint8_t *bytes;
     cl_send_slot *slots;
     struct chain *chains;
@@ -250,6 +252,7 @@ void cl_send(cl_send_batch *batch, cl_send_result *result) {
         if (sent > 0) {
             for (int position = index; position < index + sent; position++) {
                 result->sent += (uint32_t)batch->messages[position].segments;
+                batch->has_segmented |= batch->messages[position].segments > 1;
             }
             result->messages += (uint32_t)sent;
             index += sent;
@@ -267,8 +270,9 @@ void cl_send(cl_send_batch *batch, cl_send_result *result) {
         uint32_t segments = (uint32_t)batch->messages[index].segments;
         if (segments > 1 && (error == EINVAL || error == EMSGSIZE || error == EIO || error == EOPNOTSUPP)) {
             // Larger than the path's MTU allows for a segment, or a device that cannot: this may concern one
-            // destination only. EIO is a device without checksum offload: it will not learn it.
-            if (error == EIO || error == EOPNOTSUPP) batch->segmentation = 0;
+            // destination only. EIO is a device without checksum offload, or IPsec: it will not learn it. Where others were
+            // taken whole, it is the way to this one.
+            if ((error == EIO || error == EOPNOTSUPP) && !batch->has_segmented) batch->segmentation = 0;
             send_apart(batch, index, result);
         } else {
             count_dropped(result, error, segments);

@@ -17,6 +17,13 @@
 #define SO_ATTACH_REUSEPORT_CBPF 51
 #endif
 
+// Who may administer the network gets what is asked for, others no more than net.core.rmem_max or wmem_max.
+static void set_buffer(int fd, int forced, int option, int bytes) {
+    if (setsockopt(fd, SOL_SOCKET, forced, &bytes, sizeof bytes) < 0) {
+        setsockopt(fd, SOL_SOCKET, option, &bytes, sizeof bytes);
+    }
+}
+
 // A socket that others of this user may share the address of, or not.
 static int udp_socket(const cl_address *address, int receive_buffer_bytes, int send_buffer_bytes, int shared) {
     struct sockaddr_storage storage;
@@ -36,8 +43,8 @@ static int udp_socket(const cl_address *address, int receive_buffer_bytes, int s
     // Datagrams of one sender that come together are handed over as one message. Where the kernel cannot (before 5.0),
     // each comes alone.
     setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof on);
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes, sizeof receive_buffer_bytes);
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer_bytes, sizeof send_buffer_bytes);
+    set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, receive_buffer_bytes);
+    set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, send_buffer_bytes);
     if (bind(fd, (struct sockaddr *)&storage, length) < 0) {
         int error = errno;
         close(fd);

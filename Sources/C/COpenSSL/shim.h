@@ -86,7 +86,6 @@ static inline int shim_ctx_set_max_send_fragment(SSL_CTX *context, long size) {
     return SSL_CTX_set_max_send_fragment(context, size) == 1;
 }
 static inline long shim_ssl_set_link_mtu(SSL *ssl, long size) { return DTLS_set_link_mtu(ssl, size); }
-static inline int shim_dtls_handle_timeout(SSL *ssl) { return (int)DTLSv1_handle_timeout(ssl); }
 
 static inline int shim_untrusted_certificate_count(X509_STORE_CTX *context) {
     return sk_X509_num(X509_STORE_CTX_get0_untrusted(context));

@@ -99,7 +99,8 @@ extension Room {
             self.logger.warning("the media worker refused an offer", metadata: ["reason": "\(error)"])
             switch error {
             case .tooManySessions: throw RoomError(.internal, "the server has no room for another session")
-            case .transportChanged: throw RoomError(.sdpUnsupported, "fingerprint or DTLS role changed")
+            case .transportChanged:
+                throw RoomError(.sdpUnsupported, "a=fingerprint changed; a new certificate needs a new session")
             case .noSuchSession, .noSuchSection, .noSuchTrack, .noCommonCodec:
                 throw RoomError(.internal, "the media session is not there")
             }

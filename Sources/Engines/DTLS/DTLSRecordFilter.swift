@@ -126,7 +126,8 @@ struct DTLSRecordFilter {
     }
 
     /// How long a message of the peer may be, and where in its flights it stands. OpenSSL reserves memory for a whole
-    /// message when its first fragment comes, for up to ten messages ahead; this keeps the sum at 10 KB for a server.
+    /// message when its first fragment comes, for up to ten messages ahead; this keeps the sum at 10 KB for a server, 16 KB for a
+    /// client.
     private func allowance(_ type: UInt8) -> (length: Int, sequences: ClosedRange<UInt16>)? {
         if self.isServer {
             switch type {
@@ -137,13 +138,13 @@ struct DTLSRecordFilter {
             default: nil
             }
         } else {
-            // One later when the server asks for a cookie first.
+            // One later when the server asks for a cookie first, so that two certificates may be begun: they are shorter.
             switch type {
             case 3: (512, 0...0)  // HelloVerifyRequest
-            case 2: (2_048, 0...1)  // ServerHello
-            case 11: (Self.longestCertificate, 1...2)  // Certificate
-            case 12: (4_096, 2...3)  // ServerKeyExchange
-            case 13: (8_192, 3...4)  // CertificateRequest
+            case 2: (1_024, 0...1)  // ServerHello
+            case 11: (6_144, 1...2)  // Certificate
+            case 12: (1_300, 2...3)  // ServerKeyExchange: a point and a signature, by RSA 1 KB at most
+            case 13: (1_024, 3...4)  // CertificateRequest: names no authorities, since certificates sign themselves
             case 14: (0, 4...5)  // ServerHelloDone
             default: nil
             }

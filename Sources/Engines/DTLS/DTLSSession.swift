@@ -81,6 +81,10 @@ import COpenSSL
             // A foreign server repeats its last flight only for a client's records that are new, which ours are not.
             // OpenSSL makes new ones when its own timer has run out as well: the client's way out of that deadlock.
             unsafe SSL_set_connect_state(session)
+            // That one would begin at a second. It should be no less than a round trip: OpenSSL looks at it before it reads,
+            // and repeats itself to a server that has just answered. Twice as long each time, it runs out 7 times before the
+            // handshake is given up; OpenSSL takes 12.
+            unsafe DTLS_set_timer_cb(session) { _, before in before == 0 ? 300_000 : before &* 2 }
         }
         self.role = role
         unsafe self.session = session
@@ -91,7 +95,10 @@ import COpenSSL
         self.filter = DTLSRecordFilter(isServer: role == .server)
         self.timer = DTLSResendTimer(configuration)
         self.handshakeDeadline = now + configuration.handshakeTimeout
-        if role == .client { self.advance(at: now) }
+        if role == .client {
+            self.advance(at: now)
+            self.releaseBuffers()
+        }
     }
 
     deinit { unsafe SSL_free(self.session) }
@@ -152,12 +159,19 @@ import COpenSSL
         guard let deadline = self.timer.deadline, now >= deadline, !self.lastFlight.isEmpty else { return }
         self.timer.timedOut()
         ERR_clear_error()
-        if self.role == .client, self.phase == .handshaking, unsafe shim_dtls_handle_timeout(self.session) > 0 {
+        guard self.role == .client, self.phase == .handshaking else {
+            self.resend(at: now)
+            return
+        }
+        // There is nothing to read, but reading makes the buffers to write with, and looks at OpenSSL's timer.
+        _ = unsafe SSL_do_handshake(self.session)
+        if unsafe shim_bio_pending(self.output) > 0 {
             self.collectOutput(at: now, isRepetition: true)
             self.counters.retransmissions += 1
         } else {
             self.resend(at: now)
         }
+        self.releaseBuffers()
     }
 
     /// Whether there is something to do at a time of its own, as `nextOutput()` says when it comes to `wait`.
@@ -346,9 +360,9 @@ import COpenSSL
     }
 
     /// Gives 18 KB back while the session waits. OpenSSL makes the buffers anew when it reads, but not when it writes:
-    /// it would write to address zero. A client that waits for the server may have to write first, and keeps them.
+    /// it would write to address zero.
     private func releaseBuffers() {
-        guard let session = unsafe self.session, self.role == .server || self.phase == .connected else { return }
+        guard let session = unsafe self.session else { return }
         unsafe SSL_free_buffers(session)
     }
 

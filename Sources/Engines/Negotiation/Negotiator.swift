@@ -355,8 +355,10 @@ extension Negotiator {
         }
         let before = self.session?.transport.isPassive
         let isPassive = try TransportReader.isPassive(offer.media[index], of: offer, before: before)
-        // One association carries all of them.
-        for index in accepted { _ = try TransportReader.isPassive(offer.media[index], of: offer, before: isPassive) }
+        // One association carries all of them; who says it once says it in the m-line that carries the bundle.
+        for index in accepted where offer.media[index].has("setup") {
+            _ = try TransportReader.isPassive(offer.media[index], of: offer, before: isPassive)
+        }
         let transport = try TransportReader.transport(offer.media[index], of: offer, isPassive: isPassive)
         guard let old = self.session?.transport else {
             self.isICERestart = false

@@ -7,8 +7,8 @@ package import SRTP
 /// One peer: ICE, DTLS and SRTP composed behind one `receive`, `handleTimeout` and `nextOutput`.
 ///
 /// The server runs it with an ICE-lite agent, and as DTLS server unless its client waits for a handshake; the headless
-/// client with a full, controlling agent, and the other way round. It reads no clock and opens no socket. After each call that changes it, outputs are drained until
-/// `.wait`.
+/// client with a full, controlling agent, and the other way round. It reads no clock and opens no socket. After each
+/// call that changes it, outputs are drained until `.wait`.
 ///
 /// The order of trust: only STUN may come from anywhere. DTLS and SRTP are looked at only when they come from an
 /// address that an authenticated check of this very session has validated (ATTACKS ), and there are no keys
@@ -97,7 +97,7 @@ package struct PeerSession: ~Copyable {
     /// The client's: addresses that answered a check of ours.
     var answeredAddresses: [TransportAddress] = []
     var random: RandomSource
-    /// When the first handshake record was seen, and the time that the handshake took once it is over.
+    /// When the first handshake record was seen or sent, and the time that the handshake took once it is over.
     var handshakeStartedAt: Instant?
     package internal(set) var handshakeDuration: Nanoseconds?
     /// IANA's name of the DTLS cipher suite; empty before `.connected`.

@@ -12,16 +12,16 @@ struct LoopStatistics {
     private var busyPermille: UInt64 = 0
     /// SO_RXQ_OVFL is a running count for each descriptor: of 12 sockets, two each.
     private var overflow = InlineArray<32, UInt32>(repeating: 0)
-    private var dropped: UInt64 = 0
+    private(set) var dropped: UInt64 = 0
     private var socketWait = DurationHistogram<ForwardingScale>()
 
     mutating func socketDropped(_ count: UInt32, socket: Int) {
         guard socket < 32 else { return }
-        // Only growth counts: a batch in which the kernel says nothing has 0.
-        if count > self.overflow[socket] {
-            self.dropped &+= UInt64(count - self.overflow[socket])
-            self.overflow[socket] = count
-        }
+        // A batch in which the kernel says nothing has 0. Else only growth counts, over the turn of the count too.
+        let growth = Int32(bitPattern: count &- self.overflow[socket])
+        guard count != 0, growth > 0 else { return }
+        self.dropped &+= UInt64(growth)
+        self.overflow[socket] = count
     }
 
     /// Notes a read of a socket: how long its oldest datagram had lain there.

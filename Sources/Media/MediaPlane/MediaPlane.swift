@@ -2,6 +2,7 @@ package import Basics
 import CLinux
 package import CongestionControl
 import DTLS
+import Glibc
 package import MediaControl
 import Negotiation
 import SRTP
@@ -52,6 +53,8 @@ package final class MediaPlane: MediaWorkers {
 
     package let workers: [MediaWorker]
     package let sockets: [SocketReport]
+    /// Of all addresses of the machine, those that could not be bound.
+    package let unusableAddresses: [TransportAddress]
     /// The library that protects packets, and its version.
     package let encryption: String
     /// Rooms' events of all workers, in order for each worker. One consumer.
@@ -62,8 +65,9 @@ package final class MediaPlane: MediaWorkers {
 
     /// Binds and makes everything; nothing runs before `start`.
     package init(_ configuration: Configuration) throws(MediaPlaneError) {
-        let addresses = Self.bindAddresses(configuration.hosts)
+        var addresses = Self.bindAddresses(configuration.hosts)
         guard !addresses.isEmpty else { throw .noAddress }
+        var unusable: [TransportAddress] = []
         let library = try configuration.encryption.library()
         let certificate: DTLSCertificate
         do throws(DTLSSetupError) {
@@ -82,11 +86,23 @@ package final class MediaPlane: MediaWorkers {
             var sockets: [UDPSocket] = []
             var commonPort = port
             for address in addresses {
-                let socket = try UDPSocket(binding: address.withPort(commonPort))
+                let socket: UDPSocket
+                do throws(MediaPlaneError) {
+                    socket = try UDPSocket(binding: address.withPort(commonPort))
+                } catch {
+                    // Of "all addresses" one may be of no use (yet), as IPv6 is that the kernel still looks for doubles of.
+                    guard case .bindFailed(_, errno: EADDRNOTAVAIL) = error, index == 0, addresses.count > 1,
+                        !configuration.hosts.contains(address)
+                    else { throw error }
+                    unusable.append(address)
+                    continue
+                }
                 // With "any port", all addresses of a worker share the one that the first was given.
                 commonPort = socket.address.port
                 sockets.append(socket)
             }
+            addresses.removeAll { unusable.contains($0) }
+            guard !sockets.isEmpty else { throw .noAddress }
             reports += sockets.map {
                 SocketReport(
                     address: $0.address,
@@ -127,6 +143,7 @@ package final class MediaPlane: MediaWorkers {
         self.workers = workers
         self.places = places
         self.sockets = reports
+        self.unusableAddresses = unusable
         self.encryption = library.description
         self.events = events
         self.continuation = continuation

@@ -12,6 +12,12 @@ extension MediaRouter {
         while true {
             switch unsafe session.pointee.peer.nextOutput() {
             case .transmit(let bytes, let destination, _):
+                // What answers a check may go anywhere; a handshake that the server begins goes where `claim` lets it.
+                if let first = bytes.first, (20...63).contains(first),
+                    self.addresses.session(at: destination) != index
+                {
+                    continue
+                }
                 unsafe session.pointee.packetsSent &+= 1
                 unsafe session.pointee.bytesSent &+= UInt64(bytes.count)
                 unsafe self.egress.send(bytes, to: destination, socket: socket ?? session.pointee.socket)

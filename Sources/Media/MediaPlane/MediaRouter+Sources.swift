@@ -87,9 +87,13 @@ extension MediaRouter {
             }
             if isAnnounced { return unsafe track }
         }
-        let candidates = unsafe session.pointee.tracks.filter {
-            unsafe $0.pointee.format(header.payloadType).role != .none
+        var only: TrackPointer?
+        for track in unsafe Each(session.pointee.tracks)
+        where unsafe track.pointee.format(header.payloadType).role != .none {
+            // Another packet of the stream may say more.
+            guard unsafe only == nil else { return nil }
+            unsafe only = track
         }
-        return unsafe candidates.count == 1 ? candidates[0] : nil
+        return unsafe only
     }
 }

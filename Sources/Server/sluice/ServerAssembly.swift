@@ -113,10 +113,20 @@ struct ServerAssembly {
                 ]
             )
         }
-        if let smallest = plane.sockets.map(\.receiveBufferByteCount).min(), smallest < 1 << 20 {
+        for (sizes, key) in [
+            (plane.sockets.map(\.receiveBufferByteCount), "rmem_max"),
+            (plane.sockets.map(\.sendBufferByteCount), "wmem_max"),
+        ] {
+            guard let smallest = sizes.min(), smallest < 1 << 20 else { continue }
             self.logger.warning(
-                "the kernel allows only small socket buffers, so bursts may lose packets: raise net.core.rmem_max (ops/sysctl)",
+                "the kernel allows only small socket buffers, so bursts may lose packets: raise net.core.\(key) (ops/sysctl)",
                 metadata: ["bytes": "\(smallest)"]
+            )
+        }
+        for address in plane.unusableAddresses {
+            self.logger.warning(
+                "an address of this machine can't be used, and is left out: IPv6 that is not ready yet, or a duplicate",
+                metadata: ["address": "\(address)"]
             )
         }
         return plane

@@ -1,5 +1,6 @@
 import Basics
 import DTLS
+import Glibc
 import TestSupport
 import Testing
 
@@ -53,6 +54,25 @@ struct RetransmissionTests {
         times.sort()
         let figures = "median \(times[500]) ms, 95 of 100 \(times[950]) ms, 99 of 100 \(times[990]) ms"
         #expect(times[950] < path.high && times[990] < path.highest, "\(figures)")
+    }
+
+    /// Replay protection of other servers drops a record that they had, and they answer new ones only. What makes new ones is
+    /// OpenSSL, by its own clock.
+    @Test("a client that gets no answer makes new records after a third of a second")
+    func clientMakesNewRecords() throws {
+        let certificate = try DTLSCertificate(unixSeconds: 1_790_000_000)
+        var client = try DTLSSession(role: .client, certificate: certificate, expectedFingerprints: [], at: .zero)
+        var outcome = Outcome()
+        let first = client.drain(into: &outcome, at: .zero)
+        client.handleTimeout(at: .zero + .seconds(1))
+        let copies = client.drain(into: &outcome, at: .zero)
+        usleep(340_000)
+        client.handleTimeout(at: .zero + .seconds(2))
+        let anew = client.drain(into: &outcome, at: .zero)
+        #expect(!first.isEmpty && !anew.isEmpty)
+        #expect(copies == first || copies.count == first.count)
+        func numbers(_ datagrams: [[UInt8]]) -> Set<[UInt8]> { Set(datagrams.map { Array($0[3..<11]) }) }
+        #expect(numbers(anew).isDisjoint(with: numbers(first)))
     }
 
     @Test(

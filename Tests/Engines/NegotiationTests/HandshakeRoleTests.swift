@@ -27,6 +27,14 @@ import Testing
         #expect(try server.receive(offer).transport.isPassive)
     }
 
+    @Test func `the m-line that carries the bundle may be the only one that says it`() throws {
+        var server = Server()
+        let parts = Self.offer("passive").split(separator: "a=setup:passive\r\n")
+        let offer = parts.dropLast().joined(separator: "a=setup:passive\r\n") + (parts.last ?? "")
+        #expect(try server.receive(offer).transport.isPassive)
+        #expect(try server.answer().media.map { $0.first(SDPAttribute.Setup.self) } == [.active, .active])
+    }
+
     @Test(arguments: [("passive", "active"), ("active", "passive"), ("actpass", "passive")])
     func `later offers keep the roles, and those that turn them round are refused`(first: String, other: String) throws
     {
