@@ -28,11 +28,9 @@ package final class DrainController: Sendable {
     /// From the first `drain` on; `/readyz` says 503.
     package var isDraining: Bool { self.isDrainingNow.load(ordering: .acquiring) }
 
-    /// Stops joins and tells everybody. Returns the deadline, in seconds since 1970; the same one when called again.
+    /// Stops joins, tells everybody, and ends the rooms that are left at the deadline. Returns that, in seconds since 1970;
+    /// the same one when called again.
     @discardableResult
-    package func begin() async -> Int64 { await self.start().deadline }
-
-    /// Begins, and returns the deadline; the first call ends the rooms that are left by then.
     package func drainInBackground() async -> Int64 {
         let start = await self.start()
         if start.isFirst {

@@ -126,8 +126,8 @@ struct DTLSRecordFilter {
     }
 
     /// How long a message of the peer may be, and where in its flights it stands. OpenSSL reserves memory for a whole
-    /// message when its first fragment comes, for up to ten messages ahead; this keeps the sum at 10 KB for a server, 16 KB for a
-    /// client.
+    /// message when its first fragment comes, for up to ten messages ahead; this keeps the sum at 10 KB for a server, and
+    /// at 16 KB for a client.
     private func allowance(_ type: UInt8) -> (length: Int, sequences: ClosedRange<UInt16>)? {
         if self.isServer {
             switch type {

@@ -15,7 +15,8 @@ final class UDPSocket: Sendable {
     let receiveBufferByteCount: Int
     let sendBufferByteCount: Int
 
-    /// Asked for; the kernel cuts it at `net.core.rmem_max` and `wmem_max`, unless the process has CAP_NET_ADMIN. At 10,000 packets a second 4 MiB are about 0.3 s.
+    /// Asked for; the kernel cuts it at `net.core.rmem_max` and `wmem_max`, unless the process has CAP_NET_ADMIN. At 10,000
+    /// packets a second 4 MiB are about 0.3 s.
     private static let bufferByteCount: CInt = 4 << 20
     /// What lies for long is of no use: the kernel counts a small datagram as about 1 kB, of which it doubles what is asked.
     private static let rtcpBufferByteCount: CInt = 1 << 20

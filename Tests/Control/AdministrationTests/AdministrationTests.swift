@@ -138,7 +138,7 @@ import Testing
             #expect(control == 400)
             let large = try await put("/v1/rooms/my%20room", "{" + String(repeating: " ", count: 5_000) + "}")
             #expect(large == 413)
-            await server.drain.begin()
+            await server.drain.drainInBackground()
             let late = try await put("/v1/rooms/another", "{}")
             #expect(late == 503)
         }

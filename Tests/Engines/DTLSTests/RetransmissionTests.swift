@@ -56,8 +56,8 @@ struct RetransmissionTests {
         #expect(times[950] < path.high && times[990] < path.highest, "\(figures)")
     }
 
-    /// Replay protection of other servers drops a record that they had, and they answer new ones only. What makes new ones is
-    /// OpenSSL, by its own clock.
+    /// Replay protection of other servers drops a record that they had, and they answer new ones only. What makes new ones
+    /// is OpenSSL, by its own clock.
     @Test("a client that gets no answer makes new records after a third of a second")
     func clientMakesNewRecords() throws {
         let certificate = try DTLSCertificate(unixSeconds: 1_790_000_000)
